@@ -1,0 +1,1 @@
+"""The hardware that is not there: hub and lock firmware, played over real MQTT."""

@@ -1,0 +1,1 @@
+"""The wire language of hubs and the frames they exchange with locks."""

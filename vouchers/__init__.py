@@ -1,0 +1,1 @@
+"""What a voucher is worth: codes, products and carry-over arithmetic. Pure."""
