@@ -1,0 +1,13 @@
+"""Identifiers: 32 lower-case hexadecimal digits, drawn by the ids port."""
+
+from typing import NewType
+
+AccountId = NewType("AccountId", str)
+SiteId = NewType("SiteId", str)
+HubId = NewType("HubId", str)
+LockId = NewType("LockId", str)
+PersonId = NewType("PersonId", str)
+CredentialId = NewType("CredentialId", str)
+GroupId = NewType("GroupId", str)
+VoucherId = NewType("VoucherId", str)
+BatchId = NewType("BatchId", str)
