@@ -26,3 +26,8 @@ def from_seconds(seconds: int) -> datetime:
 def whole_second(instant: datetime) -> datetime:
     """Return the last whole second at or before an instant, in UTC."""
     return from_seconds(to_seconds(instant))
+
+
+def to_text(instant: datetime) -> str:
+    """Return an instant for a person or a fact: ``2026-03-01T09:00:00Z``."""
+    return whole_second(instant).isoformat().replace("+00:00", "Z")

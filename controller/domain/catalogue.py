@@ -1,0 +1,143 @@
+"""The catalogue: plans, add-ons, seats, their limits and rates. Data, versioned.
+
+A subscription keeps the version under which its voucher was minted. The file catalogue.toml
+holds every version ever sold; a sold version is never changed.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib import resources
+from typing import Final, Self
+
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass
+
+from controller.domain.errors import Invalid
+from vouchers.products import USERS_MAX, AddOnProduct, Plan, PlanProduct, Product, SeatProduct
+
+
+class Feature(StrEnum):
+    """What a plan or an add-on unlocks. What is not named here every subscription has."""
+
+    ACTIVITY_LOG = "activity_log"
+    CUSTOM_PIN = "custom_pin"
+    EVENT_STREAMING = "event_streaming"
+    LOCKERS = "lockers"
+    PODS = "pods"
+
+
+class Component(StrEnum):
+    """What is counted against a limit."""
+
+    USERS = "users"  # the limit is the voucher's; seat vouchers do not raise it
+    LOCKERS = "lockers"
+
+
+class UnknownProduct(Invalid):
+    """The catalogue sells no such plan, add-on or seat."""
+
+    code = "unknown_product"
+
+
+_STRICT: Final = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Price:
+    """What is shown; vouchers are sold outside Doorward."""
+
+    amount_minor: PositiveInt  # cents
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class PlanTerms:
+    """One plan."""
+
+    title: str
+    features: frozenset[Feature]
+    limits: Mapping[Component, int]
+    activity_log_days: int = Field(ge=0)  # the most a site may choose; 0 is off
+    event_retention_days: PositiveInt
+    rate_per_user: PositiveInt  # value units per user and second
+    price: Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class AddOnTerms:
+    """A feature that is sold on top of either plan."""
+
+    title: str
+    price: Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class SeatTerms:
+    """More of a component than a plan allows; useful only with the component's feature."""
+
+    title: str
+    feature: Feature
+    price: Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class FreeWeekTerms:
+    """What a new site gets for 604,800 s, with every add-on."""
+
+    plan: Plan
+    users: int = Field(ge=1, le=USERS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Edition:
+    """One version of the catalogue."""
+
+    version: PositiveInt
+    free_week: FreeWeekTerms
+    plans: Mapping[Plan, PlanTerms]
+    add_ons: Mapping[Feature, AddOnTerms]
+    seats: Mapping[Component, SeatTerms]
+
+    def plan_product(self, plan: Plan, *, users: int, term_days: int) -> PlanProduct:
+        """Return a plan voucher's product at this version's rate."""
+        raise NotImplementedError
+
+    def require_sold(self, product: Product) -> None:
+        """Refuse a product that this version does not sell.
+
+        Raises:
+            UnknownProduct: ``field`` names what is unknown, ``known`` what there is.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Catalogue:
+    """Every version, oldest first."""
+
+    versions: tuple[Edition, ...]
+
+    @property
+    def newest(self) -> Edition:
+        """The version under which vouchers are minted now."""
+        return self.versions[-1]
+
+    def edition(self, version: int) -> Edition:
+        """Return the version under which something was sold."""
+        return self.versions[version - 1]
+
+
+def parse(text: str) -> Catalogue:
+    """Return the catalogue that a TOML text holds.
+
+    Raises:
+        ValueError: The text is no TOML, or no catalogue; the message names the place.
+    """
+    return TypeAdapter(Catalogue).validate_python(tomllib.loads(text))
+
+
+def load() -> Catalogue:
+    """Return the catalogue that ships with Doorward."""
+    return parse((resources.files(__package__) / "catalogue.toml").read_text("utf-8"))
