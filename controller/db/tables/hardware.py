@@ -1,0 +1,121 @@
+"""Hubs and locks: who they are, what is wanted of them, and what they have confirmed."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from controller.db.metadata import metadata
+from controller.db.types import UtcDateTime
+
+hubs: Final = Table(
+    "hubs",
+    metadata,
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("serial", String(40), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # Identity. Until the claim there is only the sticker's secret, sealed under the master key.
+    Column("claim_secret", LargeBinary(100)),
+    Column("claimed_at", UtcDateTime),
+    Column("device_key", LargeBinary(32)),
+    Column("agreement_key", LargeBinary(32)),
+    Column("retired_at", UtcDateTime),
+    Column("epoch", Integer, nullable=False),
+    # Wanted and confirmed: the two documents of a hub, each with its own number.
+    Column("lease_wanted", BigInteger, nullable=False),
+    Column("lease_confirmed", BigInteger, nullable=False),
+    Column("lease_signed_at", UtcDateTime, nullable=False),  # when lease_wanted was raised last
+    Column("revision_wanted", BigInteger, nullable=False),
+    Column("revision_confirmed", BigInteger, nullable=False),
+    Column("subscribed_confirmed", Boolean),
+    Column("confirmed_at", UtcDateTime),  # when one of the confirmed columns changed last
+    # Presence: NULL while nobody knows.
+    Column("online", Boolean),
+    Column("online_since", UtcDateTime),
+    Column("firmware", String(40)),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("id"),
+    Index(
+        "uq_hubs_serial_in_service",
+        "serial",
+        unique=True,
+        sqlite_where=text("retired_at IS NULL"),
+        postgresql_where=text("retired_at IS NULL"),
+    ),
+    Index(
+        "ix_hubs_behind",
+        "online",
+        sqlite_where=text("lease_confirmed < lease_wanted OR revision_confirmed < revision_wanted"),
+        postgresql_where=text(
+            "lease_confirmed < lease_wanted OR revision_confirmed < revision_wanted"
+        ),
+    ),
+    Index(None, "lease_signed_at"),
+)
+
+locks: Final = Table(
+    "locks",
+    metadata,
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("hub_id", String(32), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("public_key", LargeBinary(32), nullable=False),  # X25519, from the sticker
+    Column("pairing", LargeBinary(400), nullable=False),  # sealing.SignedPairing, made once
+    Column("capacity", Integer, nullable=False),  # offline credentials: 39 or 360
+    Column("open_s", Integer, nullable=False),
+    Column("memory_days", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("open_number", BigInteger, nullable=False),  # of the last remote opening
+    Column("created_at", UtcDateTime, nullable=False),
+    # Wanted and confirmed offline list, by hash.
+    Column("list_wanted", LargeBinary(32)),
+    Column("list_confirmed", LargeBinary(32)),
+    Column("list_confirmed_at", UtcDateTime),
+    Column("paired", Boolean, nullable=False),
+    Column("online", Boolean),
+    Column("log_epoch", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["site_id", "hub_id"], ["hubs.site_id", "hubs.id"]),
+    UniqueConstraint("serial"),
+    Index(None, "site_id", "hub_id"),
+)
+
+commands: Final = Table(
+    "commands",
+    metadata,
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("hub_id", String(32), nullable=False),
+    Column("lock_id", String(32), nullable=False),
+    Column("number", BigInteger, nullable=False),  # of the lock's open orders
+    Column("actor_id", String(32)),
+    Column("actor_name", String(100), nullable=False),
+    Column("state", String(12), nullable=False),
+    # queued, sent, opened, refused, expired, unreachable, unknown
+    Column("created_at", UtcDateTime, nullable=False),  # calendar
+    Column("issued_at", UtcDateTime, nullable=False),  # link clock; it lives 10 s from here
+    Column("finished_at", UtcDateTime),
+    ForeignKeyConstraint(["site_id", "lock_id"], ["locks.site_id", "locks.id"]),
+    Index(
+        "ix_commands_open",
+        "issued_at",
+        sqlite_where=text("state IN ('queued', 'sent')"),
+        postgresql_where=text("state IN ('queued', 'sent')"),
+    ),
+)

@@ -1,0 +1,63 @@
+"""People of a site and their credentials."""
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from controller.db.metadata import metadata
+from controller.db.types import UtcDateTime
+
+people: Final = Table(
+    "people",
+    metadata,
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("email", String(254)),
+    Column("account_id", String(32), ForeignKey("accounts.id")),
+    Column("subscribed_at", UtcDateTime),  # NULL: takes no seat and opens nothing
+    Column("expires_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("ix_people_subscribed", "site_id", "subscribed_at"),
+)
+
+credentials: Final = Table(
+    "credentials",
+    metadata,
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("person_id", String(32), nullable=False),
+    Column("kind", String(10), nullable=False),  # tag
+    Column("digest", LargeBinary(16), nullable=False),  # keyed; the number is stored nowhere
+    Column("label", String(60), nullable=False),
+    Column("offline", Boolean, nullable=False),  # explicit offline access
+    Column("blocked_at", UtcDateTime),
+    Column("ends_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
+    UniqueConstraint("site_id", "digest"),
+    Index(None, "site_id", "person_id"),
+)
+
+revoked_digests: Final = Table(
+    "revoked_digests",
+    metadata,
+    # Digests whose rights were reduced, so that a lock's audit-trail memory can be told to forget
+    # them. Which lock must forget which is computed from the rights as they are.
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("revoked_at", UtcDateTime, nullable=False),
+)
