@@ -185,6 +185,7 @@ def sqlite_engine(
         url.set(drivername="sqlite+aiosqlite"),
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=True,  # they hold codes and names; errors are logged
         connect_args={"isolation_level": None},  # BEGIN is ours, not the driver's
     )
     pragmas = [
@@ -214,6 +215,7 @@ def _postgres_engine(url: URL) -> AsyncEngine:
         url.set(drivername="postgresql+asyncpg"),
         pool_size=POSTGRES_WRITERS + POSTGRES_READERS,
         max_overflow=0,
+        hide_parameters=True,  # they hold codes and names; errors are logged
         pool_pre_ping=True,
         connect_args={
             "server_settings": {
