@@ -1,0 +1,1 @@
+"""Who changed what: one record in the same transaction as the change."""

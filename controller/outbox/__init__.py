@@ -1,0 +1,1 @@
+"""What must leave the cloud because of a change, written in its transaction."""

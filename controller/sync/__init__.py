@@ -1,0 +1,1 @@
+"""Desired state by revision: what every hub should hold, and what it has confirmed."""

@@ -1,0 +1,51 @@
+"""Ask for a state, do not send changes.
+
+Whatever changes what a lock should do ends with one of these requests in its own transaction.
+Any number of requests before the next publish make one message; a request that is rolled back
+leaves none. The gateway's publishing loop, woken after the commit, does the rest.
+
+Source: docs/decisions/0002-desired-state-by-revision.md.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import update
+
+from controller.db.engine import Session
+from controller.db.tables.hardware import hubs
+from controller.ports import Bus
+
+WAKE_HUBS: Final = "hubs"
+WAKE_COMMANDS: Final = "commands"
+
+
+class Sync:
+    """Raises what is wanted of hubs and wakes the gateway once that is committed."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def request_lease(self, tx: Session, site_ids: Sequence[str], *, now: datetime) -> None:
+        """Ask that every hub of these sites gets its site's subscription as of this commit."""
+        await tx.execute(
+            update(hubs)
+            .where(hubs.c.site_id.in_(site_ids), hubs.c.retired_at.is_(None))
+            .values(lease_wanted=hubs.c.lease_wanted + 1, lease_signed_at=now)
+        )
+        tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
+
+    async def request_revision(
+        self, tx: Session, site_id: str, hub_ids: Sequence[str] | None = None
+    ) -> None:
+        """Ask that hubs of a site (all, or these) get the access state as of this commit."""
+        statement = update(hubs).where(hubs.c.site_id == site_id, hubs.c.retired_at.is_(None))
+        if hub_ids is not None:
+            statement = statement.where(hubs.c.id.in_(hub_ids))
+        await tx.execute(statement.values(revision_wanted=hubs.c.revision_wanted + 1))
+        tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
+
+    def wake_commands(self, tx: Session) -> None:
+        """Have waiting commands published once they are committed."""
+        tx.on_commit(lambda: self._bus.wake(WAKE_COMMANDS))
