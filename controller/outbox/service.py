@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from controller.db.engine import Session
 from controller.db.tables.records import outbox
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
 
 async def put(
     tx: Session,
@@ -35,4 +33,5 @@ async def put(
         "facts": dict(facts),
         "created_at": now,
     }
-    await tx.execute(_INSERT[tx.dialect](outbox).values(row).on_conflict_do_nothing())
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    await tx.execute(insert(outbox).values(row).on_conflict_do_nothing())
