@@ -19,6 +19,7 @@ from gateway.protocol.wire import Digest, Id, Key, Range, Size, Uint
 
 VERSION: Final = 1
 ENTRIES_PER_FRAME_MAX: Final = 16
+ADDRESS_BYTES_MAX: Final = 40  # of the longest serial
 _PARTS: Final = 4
 
 
@@ -173,11 +174,15 @@ def decode(data: bytes) -> Frame:
         ProtocolError: It is none.
     """
     value = cbor.decode(data)
-    if type(value) is not list or len(value) != _PARTS or value[0] != VERSION:
+    if type(value) is not list or len(value) != _PARTS:
         raise ProtocolError("frame is not [1, kind, address, body]")
-    _, kind, address, body = value
-    if type(kind) is not int or type(address) is not bytes or type(body) is not bytes:
+    if [type(part) for part in value] != [int, int, bytes, bytes]:
         raise ProtocolError("a part of the frame has the wrong type")
+    version, kind, address, body = value
+    if version != VERSION:
+        raise ProtocolError(f"frame version {version} is not known")
+    if not 1 <= len(address) <= ADDRESS_BYTES_MAX:
+        raise ProtocolError(f"frame address has {len(address)} bytes, 1 to {ADDRESS_BYTES_MAX} do")
     try:
         return Frame(kind=FrameKind(kind), address=address, body=body)
     except ValueError as error:

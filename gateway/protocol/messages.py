@@ -200,4 +200,4 @@ class Command:
     lock_id: Annotated[Id, Key(2)]
     issued_ms: Annotated[Uint, Key(3)]  # UTC of the link clock
     ttl_s: Annotated[int, Range(1, 10), Key(4)]
-    sealed: Annotated[bytes, Size(1, 200), Key(5)]  # sealing.seal_open
+    sealed: Annotated[bytes, Size(1, 200), Key(5)]  # a sealing.OpenOrder

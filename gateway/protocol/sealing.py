@@ -30,6 +30,10 @@ DIGEST_BYTES: Final = 16
 TAG_BYTES_MIN: Final = 4
 TAG_BYTES_MAX: Final = 10
 
+LOCK_TICKET: Final = "lock ticket"  # purpose of a LockTicket under the seal key
+HUB_TICKET: Final = "hub ticket"  # purpose of a HubTicket under the hub key
+OPEN_ORDER: Final = "open order"  # purpose of an OpenOrder under the seal key
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
@@ -84,13 +88,21 @@ def seal_key(
     lock_id: bytes,
     epoch: int,
 ) -> bytes:
-    """Return the key of a lock and the controller, from either end."""
-    return _derive(private.exchange(public), "seal", [site_id, lock_id, epoch])
+    """Return the key of a lock and the controller, from either end.
+
+    Raises:
+        ProtocolError: The public key is one of the few that agree on nothing secret.
+    """
+    return _derive(_agree(private, public), "seal", [site_id, lock_id, epoch])
 
 
 def hub_key(private: X25519PrivateKey, public: X25519PublicKey, *, hub_id: bytes) -> bytes:
-    """Return the key of a hub and the controller, from either end."""
-    return _derive(private.exchange(public), "hub", [hub_id])
+    """Return the key of a hub and the controller, from either end.
+
+    Raises:
+        ProtocolError: The public key is one of the few that agree on nothing secret.
+    """
+    return _derive(_agree(private, public), "hub", [hub_id])
 
 
 def link_key(lock_seal_key: bytes, *, hub_id: bytes, number: int) -> bytes:
@@ -110,9 +122,10 @@ def unseal(key: bytes, kind: type[wire.M], sealed: bytes, *, purpose: str) -> wi
         ProtocolError: It was not sealed with this key for this purpose.
     """
     try:
-        return wire.decode(kind, AESSIV(key).decrypt(sealed, [purpose.encode()]))
-    except (InvalidTag, ValueError) as error:
-        raise ProtocolError(f"not sealed for {purpose}: {error}") from error
+        content = AESSIV(key).decrypt(sealed, [purpose.encode()])
+    except InvalidTag as error:
+        raise ProtocolError(f"not sealed with this key for {purpose}") from error
+    return wire.decode(kind, content)
 
 
 def sign_pairing(pairing: Pairing, sticker_secret: bytes) -> bytes:
@@ -151,6 +164,13 @@ def tag_digest(tag_number: bytes, tag_key: bytes) -> bytes:
             f"tag number has {len(tag_number)} bytes, {TAG_BYTES_MIN} to {TAG_BYTES_MAX} are read"
         )
     return hmac.digest(tag_key, b"tag" + tag_number, sha256)[:DIGEST_BYTES]
+
+
+def _agree(private: X25519PrivateKey, public: X25519PublicKey) -> bytes:
+    try:
+        return private.exchange(public)
+    except ValueError as error:  # the result is all zeros (RFC 7748 section 6.1)
+        raise ProtocolError("agreement_key: a key of small order is not accepted") from error
 
 
 def _derive(secret: bytes, purpose: str, context: list[bytes | int]) -> bytes:

@@ -123,7 +123,7 @@ _ITEM_TYPES: Final[dict[SectionKind, type[Item]]] = {
     SectionKind.LOCKS: LockSettings,
     SectionKind.OFFLINE_LIST: OfflineList,
 }
-_ITEMS_MAX: Final = {SectionKind.INDEX: ROOTS_MAX, SectionKind.OFFLINE_LIST: 1}
+_ITEMS: Final = {SectionKind.INDEX: Size(0, ROOTS_MAX), SectionKind.OFFLINE_LIST: Size(1, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,9 @@ def read(kind: SectionKind, data: bytes) -> tuple[Item, ...]:
     if type(value) is not dict or list(value) != [int(kind)] or type(value[int(kind)]) is not list:
         raise ProtocolError(f"section is not of kind {kind.name}")
     items = value[int(kind)]
-    if len(items) > _ITEMS_MAX.get(kind, ITEMS_MAX):
-        raise ProtocolError(f"section has {len(items)} items")
+    size = _ITEMS.get(kind, Size(0, ITEMS_MAX))
+    if not size.low <= len(items) <= size.high:
+        raise ProtocolError(f"section has {len(items)} items, not {size.low} to {size.high}")
     item_type = _ITEM_TYPES[kind]
     return tuple(
         wire.from_map(item_type, item, f"{item_type.__name__}[{index}]")

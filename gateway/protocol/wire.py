@@ -34,7 +34,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Size:
-    """The least and the greatest length: bytes of a byte string, characters of a text, items."""
+    """The least and the greatest length: bytes of a string, ASCII characters, items of a list."""
 
     low: int
     high: int
