@@ -22,21 +22,12 @@ class CredentialKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
-    """A half-open interval; an end that is missing is open."""
-
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """What of a person counts at a door."""
 
     id: PersonId
     subscribed: bool  # has one of the plan's user seats
-    blocked: bool = False
-    validity: Validity = Validity()
+    ends_at: datetime | None = None  # first instant outside the person's stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +38,7 @@ class Credential:
     person_id: PersonId
     kind: CredentialKind
     blocked: bool = False
-    validity: Validity = Validity()
+    ends_at: datetime | None = None  # first instant at which it is no longer valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +54,12 @@ class AccessGroup:
 class DenyReason(StrEnum):
     """Why a door stays shut, in the order of the checks."""
 
-    NO_VALID_SUBSCRIPTION = "no_valid_subscription"
+    NO_VALID_SUBSCRIPTION = "no_valid_subscription"  # the hub does not even answer
     UNKNOWN_CREDENTIAL = "unknown_credential"
     CREDENTIAL_BLOCKED = "credential_blocked"
-    CREDENTIAL_NOT_YET_VALID = "credential_not_yet_valid"
     CREDENTIAL_EXPIRED = "credential_expired"
-    PERSON_BLOCKED = "person_blocked"
-    PERSON_NOT_YET_VALID = "person_not_yet_valid"
     PERSON_EXPIRED = "person_expired"
-    NO_SEAT = "no_seat"
+    PERSON_UNSUBSCRIBED = "person_unsubscribed"
     NO_ACCESS_TO_LOCK = "no_access_to_lock"
     OUTSIDE_SCHEDULE = "outside_schedule"
 
@@ -112,4 +100,33 @@ def decide(
         zone: The site's time zone.
         now: The instant.
     """
-    raise NotImplementedError
+    if not subscribed:
+        return Denied(reason=DenyReason.NO_VALID_SUBSCRIPTION)
+    if holder is None:
+        return Denied(reason=DenyReason.UNKNOWN_CREDENTIAL)
+    credential, person = holder
+    if reason := _flaw(credential, person, now):
+        return Denied(reason=reason)
+
+    granting = [
+        group for group in groups if person.id in group.person_ids and lock_id in group.lock_ids
+    ]
+    if not granting:
+        return Denied(reason=DenyReason.NO_ACCESS_TO_LOCK)
+    local = now.astimezone(zone)
+    for group in sorted(granting, key=lambda group: group.id):
+        if group.schedule.contains(local):
+            return Allowed(group_id=group.id)
+    return Denied(reason=DenyReason.OUTSIDE_SCHEDULE)
+
+
+def _flaw(credential: Credential, person: Person, now: datetime) -> DenyReason | None:
+    if credential.blocked:
+        return DenyReason.CREDENTIAL_BLOCKED
+    if credential.ends_at is not None and now >= credential.ends_at:
+        return DenyReason.CREDENTIAL_EXPIRED
+    if person.ends_at is not None and now >= person.ends_at:
+        return DenyReason.PERSON_EXPIRED
+    if not person.subscribed:
+        return DenyReason.PERSON_UNSUBSCRIBED
+    return None

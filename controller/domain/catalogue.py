@@ -5,10 +5,10 @@ holds every version ever sold; a sold version is never changed.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from importlib import resources
-from typing import Final, Self
+from typing import Final, Self, assert_never
 
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
@@ -101,8 +101,13 @@ class Edition:
     seats: Mapping[Component, SeatTerms]
 
     def plan_product(self, plan: Plan, *, users: int, term_days: int) -> PlanProduct:
-        """Return a plan voucher's product at this version's rate."""
-        raise NotImplementedError
+        """Return a plan voucher's product at this version's rate: so much a user."""
+        return PlanProduct(
+            plan=plan,
+            users=users,
+            term_days=term_days,
+            rate=self.plans[plan].rate_per_user * users,
+        )
 
     def require_sold(self, product: Product) -> None:
         """Refuse a product that this version does not sell.
@@ -110,14 +115,47 @@ class Edition:
         Raises:
             UnknownProduct: ``field`` names what is unknown, ``known`` what there is.
         """
-        raise NotImplementedError
+        match product:
+            case PlanProduct():
+                field, value, known = "plan", str(product.plan), _names(self.plans)
+            case AddOnProduct():
+                field, value, known = "feature", product.feature, _names(self.add_ons)
+            case SeatProduct():
+                field, value, known = "component", product.component, _names(self.seats)
+            case _:
+                assert_never(product)
+        if value not in known:
+            raise UnknownProduct(
+                f"{field}: {value!r} is not sold. Choose one of {', '.join(known)}.",
+                field=field,
+                known=known,
+            )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if set(self.plans) != set(Plan):
+            raise ValueError(f"version {self.version} must have the plans {', '.join(Plan)}")
+        for plan, terms in self.plans.items():
+            both = terms.features & set(self.add_ons)
+            if both:
+                raise ValueError(f"{plan} includes what is also an add-on: {', '.join(both)}")
+            if set(terms.limits) != set(self.seats):
+                raise ValueError(f"{plan} must limit exactly what seats are sold for")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Catalogue:
     """Every version, oldest first."""
 
-    versions: tuple[Edition, ...]
+    versions: tuple[Edition, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_numbered(self) -> Self:
+        numbers = [edition.version for edition in self.versions]
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise ValueError(f"versions must count 1, 2, 3, …: {numbers}")
+        return self
 
     @property
     def newest(self) -> Edition:
@@ -127,6 +165,10 @@ class Catalogue:
     def edition(self, version: int) -> Edition:
         """Return the version under which something was sold."""
         return self.versions[version - 1]
+
+
+def _names(keys: Iterable[str]) -> list[str]:
+    return sorted(str(key) for key in keys)
 
 
 def parse(text: str) -> Catalogue:

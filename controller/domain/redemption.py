@@ -1,13 +1,15 @@
 """Redeeming any voucher: one function for the preview and for the act itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from controller.domain.catalogue import Catalogue, Feature
-from controller.domain.entitlements import Holdings
+from controller.domain.entitlements import Holdings, features, redeem_add_on, redeem_seats
 from controller.domain.history import HistoryEntry
+from controller.domain.subscription import redeem_plan
 from vouchers.carry_over import CarryOver
-from vouchers.products import Product
+from vouchers.products import AddOnProduct, PlanProduct, Product, SeatProduct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,4 +45,30 @@ def redeem(
         Refused: One of the refusals of ``redeem_plan``, ``redeem_add_on``, ``redeem_seats``;
             the voucher stays unspent.
     """
-    raise NotImplementedError
+    carried: CarryOver | None = None
+    lost_s = 0
+    entries: tuple[HistoryEntry, ...]
+    match product:
+        case PlanProduct():
+            change = redeem_plan(
+                holdings.subscription, product, catalogue_version=catalogue_version, now=now
+            )
+            after = replace(holdings, subscription=change.subscription)
+            entries, carried, lost_s = change.entries, change.carry_over, change.lost_s
+            ends_at = change.subscription.ends_at
+        case AddOnProduct():
+            after, added = redeem_add_on(holdings, product, now=now)
+            entries, ends_at = (added,), added.ends_at
+        case SeatProduct():
+            after, seated = redeem_seats(holdings, product, catalogue=catalogue, now=now)
+            entries, ends_at = (seated,), seated.ends_at
+        case _:
+            assert_never(product)
+    return Redemption(
+        holdings=after,
+        entries=entries,
+        ends_at=ends_at,
+        carry_over=carried,
+        lost_s=lost_s,
+        lost_features=features(holdings, catalogue, now=now) - features(after, catalogue, now=now),
+    )

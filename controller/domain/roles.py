@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from controller.domain.errors import Forbidden, NotFound
 from controller.domain.ids import AccountId, SiteId
 
 
@@ -70,8 +72,76 @@ class ActorKind(StrEnum):
     """What stands behind a request."""
 
     USER = "user"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
     SYSTEM = "system"  # timers and the operator's command line
+
+
+_READS: Final = frozenset(
+    {
+        Action.READ_SITE,
+        Action.READ_SUBSCRIPTION,
+        Action.READ_HARDWARE,
+        Action.READ_PEOPLE,
+        Action.READ_ACCESS,
+        Action.READ_ACTIVITY,
+        Action.READ_AUDIT,
+    }
+)
+_ADMIN: Final = _READS | {
+    Action.EDIT_SITE,
+    Action.MANAGE_ROLES,
+    Action.MANAGE_SUBSCRIPTION,
+    Action.MANAGE_HARDWARE,
+    Action.MANAGE_PEOPLE,
+    Action.MANAGE_ACCESS,
+    Action.OPEN_REMOTELY,
+    Action.MANAGE_TOKENS,
+}
+
+SITE_RIGHTS: Final[Mapping[SiteRole, frozenset[Action]]] = {
+    SiteRole.OWNER: _ADMIN | {Action.HAND_OVER_SITE},
+    SiteRole.ADMIN: _ADMIN,
+    # An installer works on hardware and hands over; people and events are none of his business.
+    SiteRole.INSTALLER: frozenset(
+        {
+            Action.READ_SITE,
+            Action.EDIT_SITE,
+            Action.HAND_OVER_SITE,
+            Action.READ_SUBSCRIPTION,
+            Action.READ_HARDWARE,
+            Action.MANAGE_HARDWARE,
+        }
+    ),
+    SiteRole.USER: frozenset({Action.READ_SITE}),
+}
+
+CLOUD_RIGHTS: Final[Mapping[CloudRole, frozenset[Action]]] = {
+    # An operator sees that a site is well, and nothing of its people.
+    CloudRole.OPERATOR: frozenset(
+        {
+            Action.MANAGE_ACCOUNTS,
+            Action.READ_HEALTH,
+            Action.CANCEL_SUBSCRIPTION,
+            Action.READ_SITE,
+            Action.READ_SUBSCRIPTION,
+            Action.READ_HARDWARE,
+        }
+    ),
+    CloudRole.SUPPLIER: frozenset({Action.READ_VOUCHERS, Action.MANAGE_VOUCHERS}),
+    CloudRole.INSTALLER: frozenset({Action.CREATE_SITE}),
+}
+
+# Roles, tokens, accounts, handing over and cancelling are for people only: no scope has them.
+SCOPE_RIGHTS: Final[Mapping[Scope, frozenset[Action]]] = {
+    Scope.READ: _READS | {Action.READ_HEALTH, Action.READ_VOUCHERS},
+    Scope.SUBSCRIPTION: frozenset({Action.READ_SUBSCRIPTION, Action.MANAGE_SUBSCRIPTION}),
+    Scope.PEOPLE: frozenset({Action.READ_PEOPLE, Action.MANAGE_PEOPLE}),
+    Scope.ACCESS: frozenset({Action.READ_ACCESS, Action.MANAGE_ACCESS}),
+    Scope.HARDWARE: frozenset({Action.READ_HARDWARE, Action.MANAGE_HARDWARE}),
+    Scope.OPEN: frozenset({Action.OPEN_REMOTELY}),
+    Scope.VOUCHERS: frozenset({Action.READ_VOUCHERS, Action.MANAGE_VOUCHERS}),
+    Scope.SITES: frozenset({Action.READ_SITE, Action.CREATE_SITE, Action.EDIT_SITE}),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +157,16 @@ class Actor:
 
     def may(self, action: Action, site_id: SiteId | None = None) -> bool:
         """Return whether the actor may do this, at this site or in the cloud."""
-        raise NotImplementedError
+        if self.kind is ActorKind.SYSTEM:
+            return True
+        rights: frozenset[Action] = frozenset()
+        if self.cloud_role is not None:
+            rights |= CLOUD_RIGHTS[self.cloud_role]
+        if site_id is not None and site_id in self.site_roles:
+            rights |= SITE_RIGHTS[self.site_roles[site_id]]
+        if self.scopes is not None:
+            rights &= frozenset().union(*(SCOPE_RIGHTS[scope] for scope in self.scopes))
+        return action in rights
 
     def require(self, action: Action, site_id: SiteId | None = None) -> None:
         """Refuse what the actor may not do.
@@ -96,4 +175,25 @@ class Actor:
             NotFound: The actor has nothing to do with the site, and is not told that it exists.
             Forbidden: The role or the token's scopes do not include the action.
         """
-        raise NotImplementedError
+        if self.may(action, site_id):
+            return
+        knows_site = site_id in self.site_roles or self.cloud_role is CloudRole.OPERATOR
+        if site_id is not None and not knows_site:
+            raise NotFound("There is no such site, or you have no role there.", object="site")
+        raise Forbidden(
+            f"You may not do this: it needs the right {action}. Ask the site's owner, or use a "
+            "token with a scope that includes it.",
+            action=str(action),
+        )
+
+    def require_assign(self, role: SiteRole, site_id: SiteId) -> None:
+        """Refuse to give somebody a role, or take it from somebody, without the right to.
+
+        Only an owner makes another owner, or an installer who hands the site over.
+
+        Raises:
+            NotFound: The actor has nothing to do with the site.
+            Forbidden: The actor's role there is too low.
+        """
+        handing_over = role is SiteRole.OWNER
+        self.require(Action.HAND_OVER_SITE if handing_over else Action.MANAGE_ROLES, site_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from controller.domain.errors import Invalid
 from controller.domain.ids import PersonId
 
 
@@ -27,7 +28,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seating:
-    """Who keeps a seat and who loses it, each in the order of the rule."""
+    """Who keeps a seat and who loses it; whoever has the better claim stands first."""
 
     kept: tuple[PersonId, ...]
     unseated: tuple[PersonId, ...]
@@ -44,4 +45,28 @@ def seat(holders: Collection[Holder], *, seats: int, chosen: Collection[PersonId
     Raises:
         Invalid: ``chosen`` names somebody without a seat, or more than there are seats.
     """
-    raise NotImplementedError
+    favoured = set(chosen)
+    if strangers := favoured - {holder.person_id for holder in holders}:
+        raise Invalid(
+            "keep: only people who have a seat now can be chosen to keep one.",
+            field="keep",
+            person_ids=sorted(strangers),
+        )
+    if len(favoured) > seats:
+        raise Invalid(
+            f"keep: {len(favoured)} people are chosen, and there are {seats} seats.",
+            field="keep",
+            seats=seats,
+            chosen=len(favoured),
+        )
+    ranked = sorted(
+        holders,
+        key=lambda holder: (
+            holder.person_id not in favoured,
+            holder.standing,
+            holder.subscribed_at,
+            holder.person_id,
+        ),
+    )
+    order = tuple(holder.person_id for holder in ranked)
+    return Seating(kept=order[:seats], unseated=order[seats:])

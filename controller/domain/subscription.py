@@ -10,11 +10,11 @@ Source: docs/algorithms/carry-over.md and docs/algorithms/expiry.md.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never
 
 from controller.domain.catalogue import Edition
 from controller.domain.errors import Invalid, Refused
-from controller.domain.instants import from_seconds, to_seconds, to_text, whole_second
+from controller.domain.instants import SECOND, from_seconds, to_seconds, to_text, whole_second
 from vouchers.carry_over import NOTHING, Balance, CarryOver, Segment, carry_over
 from vouchers.products import HORIZON_S, Plan, PlanProduct
 
@@ -41,8 +41,8 @@ class Status(StrEnum):
 class Subscription:
     """What a site may use over the half-open interval from ``started_at`` to ``ends_at``.
 
-    ``segments`` and ``rest`` are the balance at ``started_at``; a free week has none, because
-    it is worth nothing. Both instants are whole seconds.
+    ``segments`` and ``rest`` are the balance at ``started_at``; a free week has none, because it
+    is worth nothing, nor has a cancelled one. Both instants are whole seconds.
     """
 
     plan: Plan
@@ -58,7 +58,9 @@ class Subscription:
     def __post_init__(self) -> None:
         length_s = to_seconds(self.ends_at) - to_seconds(self.started_at)
         expected_s = sum(segment.seconds for segment in self.segments)
-        if self.kind is Kind.PAID and length_s != expected_s:
+        if self.kind is Kind.FREE_WEEK or self.status is Status.CANCELLED:
+            expected_s = length_s
+        if length_s < 0 or length_s != expected_s:
             raise ValueError(f"segments of {expected_s} s do not fill {length_s} s")
 
     def is_active(self, now: datetime) -> bool:
@@ -168,12 +170,6 @@ class EndTooLate(Refused):
     code = "end_too_late"
 
 
-class FreeWeekSpent(Refused):
-    """The site has had its free week."""
-
-    code = "free_week_spent"
-
-
 class HubHadFreeWeek(Refused):
     """The hub was part of another site's free week."""
 
@@ -188,7 +184,15 @@ class SubscriptionNotRunning(Refused):
 
 def start_free_week(edition: Edition, *, now: datetime) -> Change:
     """Return the subscription of a site that is created at ``now``."""
-    raise NotImplementedError
+    at = whole_second(now)
+    entry = FreeWeekStarted(
+        at=at,
+        plan=edition.free_week.plan,
+        users=edition.free_week.users,
+        ends_at=at + FREE_WEEK,
+        catalogue_version=edition.version,
+    )
+    return Change(subscription=begun(entry), entries=(entry,))
 
 
 def redeem_plan(
@@ -207,7 +211,45 @@ def redeem_plan(
         LowerPlanWhileActive: Likewise.
         EndTooLate: Likewise.
     """
-    raise NotImplementedError
+    old = expire(current, now=now)
+    running = old.subscription.is_active(now)
+    if running and current.kind is Kind.PAID:
+        _require_no_downgrade(current, product)
+    carried = carry_over(
+        old.subscription.left(now),
+        term_s=product.term_s,
+        rate=product.rate,
+        same_terms=(product.plan, product.users) == (current.plan, current.users),
+    )
+    at = _starts_at(old.subscription, now)
+    ends_at_s = to_seconds(at) + carried.balance.seconds
+    require_before_horizon(
+        ends_at_s,
+        works_at=current.ends_at if running else None,
+        term_s=product.term_s,
+    )
+    entry = PlanRedeemed(
+        at=at,
+        plan=product.plan,
+        users=product.users,
+        ends_at=from_seconds(ends_at_s),
+        catalogue_version=catalogue_version,
+        segments=carried.balance.segments,
+        rest=carried.balance.rest,
+        term_s=product.term_s,
+        rate=product.rate,
+        left_s=carried.left_s,
+        left_value=carried.left_value,
+        carried_s=carried.carried_s,
+    )
+    return PlanChange(
+        subscription=begun(entry),
+        entries=(*old.entries, entry),
+        carry_over=carried,
+        lost_s=(current.ends_at - at) // SECOND
+        if running and current.kind is Kind.FREE_WEEK
+        else 0,
+    )
 
 
 def expire(current: Subscription, *, now: datetime) -> Change:
@@ -215,7 +257,10 @@ def expire(current: Subscription, *, now: datetime) -> Change:
 
     Calling it late, or twice, gives the same result.
     """
-    raise NotImplementedError
+    if current.status is not Status.RUNNING or now < current.ends_at:
+        return Change(subscription=current, entries=())
+    entry = Expired(at=current.ends_at)
+    return Change(subscription=ended(current, entry), entries=(entry,))
 
 
 def cancel(current: Subscription, *, reason: str, now: datetime) -> Change:
@@ -225,7 +270,19 @@ def cancel(current: Subscription, *, reason: str, now: datetime) -> Change:
         Invalid: ``reason`` is empty or too long.
         SubscriptionNotRunning: It has ended already.
     """
-    raise NotImplementedError
+    if not 1 <= len(reason.strip()) <= REASON_MAX:
+        raise Invalid(
+            f"reason: say in 1 to {REASON_MAX} characters why the subscription is cancelled.",
+            field="reason",
+        )
+    if not current.is_active(now):
+        raise SubscriptionNotRunning(
+            f"The subscription ended at {to_text(current.ends_at)}; there is nothing to cancel.",
+            ended_at=to_text(current.ends_at),
+        )
+    at = max(whole_second(now), current.started_at)
+    entry = Cancelled(at=at, reason=reason.strip(), forfeited_s=(current.ends_at - at) // SECOND)
+    return Change(subscription=ended(current, entry), entries=(entry,))
 
 
 def admit_hub(current: Subscription, *, serial_had_free_week: bool, now: datetime) -> None:
@@ -239,14 +296,89 @@ def admit_hub(current: Subscription, *, serial_had_free_week: bool, now: datetim
     Raises:
         HubHadFreeWeek: The site is in its own free week.
     """
-    raise NotImplementedError
+    if serial_had_free_week and current.kind is Kind.FREE_WEEK and current.is_active(now):
+        raise HubHadFreeWeek(
+            "This hub has been part of another site's free week. Redeem a plan voucher first; "
+            "then it can be attached.",
+            remedy="redeem_plan_voucher",
+        )
 
 
 def begun(entry: Begun) -> Subscription:
     """Return the subscription that a history entry started."""
-    raise NotImplementedError
+    match entry:
+        case FreeWeekStarted():
+            kind, balance = Kind.FREE_WEEK, NOTHING
+        case PlanRedeemed():
+            kind, balance = Kind.PAID, Balance(segments=entry.segments, rest=entry.rest)
+        case _:
+            assert_never(entry)
+    return Subscription(
+        plan=entry.plan,
+        users=entry.users,
+        kind=kind,
+        started_at=entry.at,
+        ends_at=entry.ends_at,
+        segments=balance.segments,
+        rest=balance.rest,
+        catalogue_version=entry.catalogue_version,
+    )
 
 
 def ended(current: Subscription, entry: Ended) -> Subscription:
     """Return a subscription after the history entry that ended it."""
-    raise NotImplementedError
+    match entry:
+        case Expired():
+            return replace(current, status=Status.EXPIRED)
+        case Cancelled():
+            return replace(current, status=Status.CANCELLED, ends_at=entry.at, segments=(), rest=0)
+        case _:
+            assert_never(entry)
+
+
+def require_before_horizon(ends_at_s: int, *, works_at: datetime | None, term_s: int) -> None:
+    """Refuse an end after 2100-01-01.
+
+    Args:
+        ends_at_s: The end that a redemption would lead to, seconds UTC.
+        works_at: From when on the term of the voucher alone counts; None if it does already.
+        term_s: The term of the voucher, seconds.
+
+    Raises:
+        EndTooLate: It says from when on the voucher works, if it ever does.
+    """
+    if ends_at_s <= HORIZON_S:
+        return
+    if works_at is not None and to_seconds(works_at) + term_s <= HORIZON_S:
+        raise EndTooLate(
+            "Redeemed now, the voucher would end after 2100-01-01. "
+            f"It can be redeemed from {to_text(works_at)} on.",
+            works_at=to_text(works_at),
+        )
+    raise EndTooLate("The voucher would end after 2100-01-01. Ask for one with a shorter term.")
+
+
+def _require_no_downgrade(current: Subscription, product: PlanProduct) -> None:
+    works_at = to_text(current.ends_at)
+    if product.users < current.users:
+        raise FewerUsersWhileActive(
+            f"The subscription allows {current.users} users until it ends; a voucher for "
+            f"{product.users} can be redeemed from {works_at} on.",
+            users_now=current.users,
+            users_asked=product.users,
+            works_at=works_at,
+        )
+    if product.plan.rank < current.plan.rank:
+        raise LowerPlanWhileActive(
+            f"The subscription has the plan {current.plan} until it ends; a voucher for "
+            f"{product.plan} can be redeemed from {works_at} on.",
+            plan_now=current.plan,
+            plan_asked=product.plan,
+            works_at=works_at,
+        )
+
+
+def _starts_at(old: Subscription, now: datetime) -> datetime:
+    """Return when the next subscription starts: now, and never inside an interval before it."""
+    earliest = old.started_at if old.status is Status.RUNNING else old.ends_at
+    return max(whole_second(now), earliest)

@@ -1,10 +1,11 @@
 """A minted voucher, and who may still redeem it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.domain.errors import Refused
 from controller.domain.ids import AccountId, BatchId, SiteId, VoucherId
+from controller.domain.instants import to_text
 from vouchers.products import Product
 
 
@@ -28,6 +29,11 @@ class Voucher:
     redeem_until: datetime
     voided_at: datetime | None = None
     spent: Spent | None = None
+
+    @property
+    def is_unspent(self) -> bool:
+        """Whether it was neither redeemed nor voided."""
+        return self.spent is None and self.voided_at is None
 
 
 class VoucherNotRedeemable(Refused):
@@ -60,7 +66,18 @@ def require_redeemable(voucher: Voucher | None, *, account_id: AccountId, now: d
         VoucherAlreadyRedeemed: The caller redeemed it before.
         VoucherNotRedeemable: For every other reason, in the same words.
     """
-    raise NotImplementedError
+    if voucher is not None and voucher.spent is not None and voucher.spent.by == account_id:
+        raise VoucherAlreadyRedeemed(
+            f"You redeemed this voucher at {to_text(voucher.spent.at)}; a voucher works once.",
+            redeemed_at=to_text(voucher.spent.at),
+            site_id=voucher.spent.site_id,
+        )
+    if voucher is None or not voucher.is_unspent or now >= voucher.redeem_until:
+        raise VoucherNotRedeemable(
+            "This voucher cannot be redeemed. Compare the code with the voucher, or ask whoever "
+            "sold it to you."
+        )
+    return voucher
 
 
 def void(voucher: Voucher, *, now: datetime) -> Voucher:
@@ -69,4 +86,9 @@ def void(voucher: Voucher, *, now: datetime) -> Voucher:
     Raises:
         VoucherAlreadySpent: It was redeemed before.
     """
-    raise NotImplementedError
+    if voucher.spent is not None:
+        raise VoucherAlreadySpent(
+            f"The voucher was redeemed at {to_text(voucher.spent.at)} and cannot be voided.",
+            redeemed_at=to_text(voucher.spent.at),
+        )
+    return voucher if voucher.voided_at is not None else replace(voucher, voided_at=now)
