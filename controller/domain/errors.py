@@ -4,6 +4,7 @@
     ├── Invalid              the input cannot be right, whatever the state (HTTP 422)
     ├── Refused              the input is right, the present state forbids it (409)
     │   └── Conflict         somebody else changed the state first; read again (409)
+    │       └── Stale        an edit was made from an older version (412)
     ├── NotFound             no such object, or none of the caller's (404)
     ├── Forbidden            the caller lacks the right (403)
     ├── NoValidSubscription  the site's subscription does not run (403)
@@ -44,6 +45,12 @@ class Conflict(Refused):
     """Somebody else changed the state first; reading again helps."""
 
     code = "conflict"
+
+
+class Stale(Conflict):
+    """An edit was made from a version that is no longer the newest."""
+
+    code = "stale"
 
 
 class NotFound(DomainError):
