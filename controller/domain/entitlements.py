@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from controller.domain.catalogue import Catalogue, Component, Feature
 from controller.domain.errors import Forbidden, NoValidSubscription, Refused
 from controller.domain.instants import from_seconds, to_seconds, to_text, whole_second
-from controller.domain.subscription import Kind, Subscription, require_before_horizon
+from controller.domain.subscription import Subscription, require_before_horizon
 from vouchers.products import AddOnProduct, SeatProduct
 
 
@@ -216,7 +216,7 @@ def redeem_add_on(
         [at, *(add_on.ends_at for add_on in holdings.add_ons if add_on.feature is feature)]
     )
     ends_at_s = to_seconds(runs_until) + product.term_s
-    require_before_horizon(ends_at_s, works_at=None, term_s=product.term_s)
+    require_before_horizon(ends_at_s)
     entry = AddOnRedeemed(
         at=at, feature=feature, term_s=product.term_s, ends_at=from_seconds(ends_at_s)
     )
@@ -253,7 +253,7 @@ def redeem_seats(
         )
     at = whole_second(now)
     ends_at_s = to_seconds(at) + product.term_s
-    require_before_horizon(ends_at_s, works_at=None, term_s=product.term_s)
+    require_before_horizon(ends_at_s)
     entry = SeatsRedeemed(
         at=at, component=component, count=product.count, ends_at=from_seconds(ends_at_s)
     )
@@ -280,7 +280,7 @@ def features(holdings: Holdings, catalogue: Catalogue, *, now: datetime) -> froz
     edition = catalogue.edition(subscription.catalogue_version)
     if not subscription.is_active(now):
         return frozenset()
-    if subscription.kind is Kind.FREE_WEEK:
+    if subscription.is_free(now):
         return edition.plans[subscription.plan].features | set(edition.add_ons)
     running = {add_on.feature for add_on in holdings.add_ons if now < add_on.ends_at}
     return edition.plans[subscription.plan].features | running

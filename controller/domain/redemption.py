@@ -8,8 +8,9 @@ from controller.domain.catalogue import Catalogue, Feature
 from controller.domain.entitlements import Holdings, features, redeem_add_on, redeem_seats
 from controller.domain.history import HistoryEntry
 from controller.domain.subscription import redeem_plan
+from controller.domain.voucher import Voucher
 from vouchers.carry_over import CarryOver
-from vouchers.products import AddOnProduct, PlanProduct, Product, SeatProduct
+from vouchers.products import AddOnProduct, PlanProduct, SeatProduct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,19 +27,17 @@ class Redemption:
 
 def redeem(
     holdings: Holdings,
-    product: Product,
+    voucher: Voucher,
     *,
     catalogue: Catalogue,
-    catalogue_version: int,
     now: datetime,
 ) -> Redemption:
     """Return what a voucher would do, or does, at ``now``.
 
     Args:
         holdings: What the site holds, as read; the caller guards its version when writing.
-        product: What the voucher is for.
+        voucher: One that ``require_redeemable`` has let pass.
         catalogue: All versions.
-        catalogue_version: The version under which the voucher was minted.
         now: The instant of the redemption.
 
     Raises:
@@ -48,10 +47,15 @@ def redeem(
     carried: CarryOver | None = None
     lost_s = 0
     entries: tuple[HistoryEntry, ...]
+    product = voucher.product
     match product:
         case PlanProduct():
             change = redeem_plan(
-                holdings.subscription, product, catalogue_version=catalogue_version, now=now
+                holdings.subscription,
+                product,
+                catalogue_version=voucher.catalogue_version,
+                redeem_until=voucher.redeem_until,
+                now=now,
             )
             after = replace(holdings, subscription=change.subscription)
             entries, carried, lost_s = change.entries, change.carry_over, change.lost_s

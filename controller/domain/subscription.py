@@ -75,6 +75,10 @@ class Subscription:
         """Return whether the site is subscribed by a voucher."""
         return self.kind is Kind.PAID and self.is_active(now)
 
+    def is_free(self, now: datetime) -> bool:
+        """Return whether the site is in its free week."""
+        return self.kind is Kind.FREE_WEEK and self.is_active(now)
+
     def left(self, now: datetime) -> Balance:
         """Return the balance that a redemption at ``now`` would carry over."""
         if not self.is_paid(now):
@@ -196,7 +200,12 @@ def start_free_week(edition: Edition, *, now: datetime) -> Change:
 
 
 def redeem_plan(
-    current: Subscription, product: PlanProduct, *, catalogue_version: int, now: datetime
+    current: Subscription,
+    product: PlanProduct,
+    *,
+    catalogue_version: int,
+    redeem_until: datetime,
+    now: datetime,
 ) -> PlanChange:
     """Return the subscription that a plan voucher starts at once.
 
@@ -204,17 +213,17 @@ def redeem_plan(
         current: The site's present subscription, running or over.
         product: What the voucher is for.
         catalogue_version: The catalogue under which the voucher was minted.
+        redeem_until: The voucher's own limit, which a refusal must not send people past.
         now: The instant of the redemption; at ``current.ends_at`` the old one counts as expired.
 
     Raises:
-        FewerUsersWhileActive: ``works_at`` tells from when on it is allowed.
+        FewerUsersWhileActive: ``works_at`` is the first instant at which it works, or None.
         LowerPlanWhileActive: Likewise.
-        EndTooLate: Likewise.
+        EndTooLate: The end would be after 2100-01-01.
     """
     old = expire(current, now=now)
-    running = old.subscription.is_active(now)
-    if running and current.kind is Kind.PAID:
-        _require_no_downgrade(current, product)
+    if current.is_paid(now):
+        _require_no_downgrade(current, product, redeem_until=redeem_until)
     carried = carry_over(
         old.subscription.left(now),
         term_s=product.term_s,
@@ -223,11 +232,7 @@ def redeem_plan(
     )
     at = _starts_at(old.subscription, now)
     ends_at_s = to_seconds(at) + carried.balance.seconds
-    require_before_horizon(
-        ends_at_s,
-        works_at=current.ends_at if running else None,
-        term_s=product.term_s,
-    )
+    require_before_horizon(ends_at_s)
     entry = PlanRedeemed(
         at=at,
         plan=product.plan,
@@ -246,9 +251,7 @@ def redeem_plan(
         subscription=begun(entry),
         entries=(*old.entries, entry),
         carry_over=carried,
-        lost_s=(current.ends_at - at) // SECOND
-        if running and current.kind is Kind.FREE_WEEK
-        else 0,
+        lost_s=(current.ends_at - at) // SECOND if current.is_free(now) else 0,
     )
 
 
@@ -296,7 +299,7 @@ def admit_hub(current: Subscription, *, serial_had_free_week: bool, now: datetim
     Raises:
         HubHadFreeWeek: The site is in its own free week.
     """
-    if serial_had_free_week and current.kind is Kind.FREE_WEEK and current.is_active(now):
+    if serial_had_free_week and current.is_free(now):
         raise HubHadFreeWeek(
             "This hub has been part of another site's free week. Redeem a plan voucher first; "
             "then it can be attached.",
@@ -336,46 +339,48 @@ def ended(current: Subscription, entry: Ended) -> Subscription:
             assert_never(entry)
 
 
-def require_before_horizon(ends_at_s: int, *, works_at: datetime | None, term_s: int) -> None:
-    """Refuse an end after 2100-01-01.
-
-    Args:
-        ends_at_s: The end that a redemption would lead to, seconds UTC.
-        works_at: From when on the term of the voucher alone counts; None if it does already.
-        term_s: The term of the voucher, seconds.
+def require_before_horizon(ends_at_s: int) -> None:
+    """Refuse an end after 2100-01-01, seconds UTC.
 
     Raises:
-        EndTooLate: It says from when on the voucher works, if it ever does.
+        EndTooLate: It names the remedy.
     """
-    if ends_at_s <= HORIZON_S:
-        return
-    if works_at is not None and to_seconds(works_at) + term_s <= HORIZON_S:
+    if ends_at_s > HORIZON_S:
         raise EndTooLate(
-            "Redeemed now, the voucher would end after 2100-01-01. "
-            f"It can be redeemed from {to_text(works_at)} on.",
-            works_at=to_text(works_at),
+            "The end would be after 2100-01-01. Ask for a voucher with a shorter term."
         )
-    raise EndTooLate("The voucher would end after 2100-01-01. Ask for one with a shorter term.")
 
 
-def _require_no_downgrade(current: Subscription, product: PlanProduct) -> None:
-    works_at = to_text(current.ends_at)
+def _require_no_downgrade(
+    current: Subscription, product: PlanProduct, *, redeem_until: datetime
+) -> None:
+    works_at, later = _later(current.ends_at, redeem_until)
     if product.users < current.users:
         raise FewerUsersWhileActive(
-            f"The subscription allows {current.users} users until it ends; a voucher for "
-            f"{product.users} can be redeemed from {works_at} on.",
+            f"The subscription allows {current.users} users until it ends, and this voucher "
+            f"{product.users}. {later}",
             users_now=current.users,
             users_asked=product.users,
             works_at=works_at,
         )
     if product.plan.rank < current.plan.rank:
         raise LowerPlanWhileActive(
-            f"The subscription has the plan {current.plan} until it ends; a voucher for "
-            f"{product.plan} can be redeemed from {works_at} on.",
-            plan_now=current.plan,
-            plan_asked=product.plan,
+            f"The subscription has the plan {current.plan} until it ends, and this voucher "
+            f"{product.plan}. {later}",
+            plan_now=str(current.plan),
+            plan_asked=str(product.plan),
             works_at=works_at,
         )
+
+
+def _later(works_at: datetime, redeem_until: datetime) -> tuple[str | None, str]:
+    """Return the first instant at which a voucher works, if there is one, and how to say it."""
+    if works_at < redeem_until:
+        return to_text(works_at), f"It can be redeemed from {to_text(works_at)} on."
+    return None, (
+        f"That is at {to_text(works_at)}, and the voucher is good until {to_text(redeem_until)} "
+        "only: ask whoever sold it for another."
+    )
 
 
 def _starts_at(old: Subscription, now: datetime) -> datetime:
