@@ -1,0 +1,88 @@
+"""All that decides who may open what at one site, as one value.
+
+Delivery compiles documents and sections from it, the cloud explains decisions with it. It holds
+no name, no tag number and nothing that depends on the present instant; every tuple is sorted by
+id, so that equal rows give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.domain.access import AccessGroup, Credential, Person
+from controller.domain.ids import GroupId, HubId, LockId, PersonId, ScheduleId, SiteId
+from controller.domain.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCredential:
+    """A credential with what the device link must know of it."""
+
+    credential: Credential
+    digest: bytes  # 16 bytes, keyed: what it is called on the link
+    offline: bool  # explicit offline access is granted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Who may open which locks; without a schedule at all times."""
+
+    id: GroupId
+    schedule_id: ScheduleId | None
+    person_ids: frozenset[PersonId]
+    lock_ids: frozenset[LockId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A lock with its settings and keys."""
+
+    id: LockId
+    hub_id: HubId
+    serial: str
+    public_key: bytes  # X25519, 32 bytes
+    pairing: bytes  # sealing.SignedPairing, made once
+    capacity: int  # offline credentials that it can hold
+    open_s: int
+    memory_days: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A credential whose rights were reduced, and when last."""
+
+    digest: bytes
+    revoked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteState:
+    """The access state of a site. ``people`` are all of them, subscribed or not."""
+
+    site_id: SiteId
+    time_zone: str  # IANA name
+    people: Mapping[PersonId, Person]
+    credentials: tuple[HeldCredential, ...]
+    groups: tuple[Group, ...]
+    schedules: Mapping[ScheduleId, Schedule]
+    locks: tuple[Lock, ...]
+    revoked: tuple[Revoked, ...]
+
+    def schedule_of(self, group: Group) -> Schedule:
+        """Return when a group may open."""
+        if group.schedule_id is None:
+            return Schedule.always()
+        return self.schedules[group.schedule_id]
+
+    def access_groups(self) -> tuple[AccessGroup, ...]:
+        """Return the groups as the reference decision takes them."""
+        return tuple(
+            AccessGroup(
+                id=group.id,
+                person_ids=group.person_ids,
+                lock_ids=group.lock_ids,
+                schedule=self.schedule_of(group),
+            )
+            for group in self.groups
+        )
