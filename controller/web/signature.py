@@ -1,0 +1,84 @@
+"""Reads a handler's signature: where each argument comes from and what it must be."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, NewType, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+
+from controller.web.api import Endpoint
+from controller.web.models import ID
+
+_IN_PATH = re.compile(r"{(\w+)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a handler takes and gives."""
+
+    path: type[BaseModel] | None
+    query: type[BaseModel]
+    body: TypeAdapter[Any] | None
+    body_fields: tuple[str, ...]  # to guess what a misspelt one was meant to be
+    if_match: bool
+    answer: TypeAdapter[Any] | None  # nothing: 204, or a page that writes its own response
+
+
+def read(endpoint: Endpoint) -> Signature:
+    """Return the signature of a handler.
+
+    Raises:
+        TypeError: The handler does not fit its route; the program must not start.
+    """
+    handler, route = endpoint.handler, endpoint.route
+    hints = get_type_hints(handler, include_extras=True)
+    parameters = list(inspect.signature(handler).parameters.values())[1:]
+    in_path = set(_IN_PATH.findall(route.path))
+    named = {parameter.name for parameter in parameters}
+    if not in_path <= named:
+        raise TypeError(f"{_name(handler)}: {sorted(in_path - named)} of the path are no arguments")
+    if "return" not in hints:
+        raise TypeError(f"{_name(handler)}: the answer has no type")
+    query = {
+        parameter.name: (
+            _checked(hints[parameter.name]),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in parameters
+        if parameter.name not in in_path | {"body", "if_match"}
+    }
+    answer = hints["return"]
+    plain = answer is type(None) or (isinstance(answer, type) and issubclass(answer, web.Response))
+    return Signature(
+        path=_model(handler, "Path", {name: (_checked(hints[name]), ...) for name in in_path}),
+        query=_model(handler, "Query", query) or BaseModel,
+        body=TypeAdapter(hints["body"]) if "body" in named else None,
+        body_fields=tuple(getattr(hints.get("body"), "model_fields", ())),
+        if_match="if_match" in named,
+        answer=None if plain else TypeAdapter(answer),
+    )
+
+
+def _model(
+    handler: Callable[..., Any], name: str, fields: Mapping[str, Any]
+) -> type[BaseModel] | None:
+    if not fields:
+        return None
+    model: type[BaseModel] = create_model(
+        f"{_name(handler)}.{name}", __config__=ConfigDict(extra="forbid"), **fields
+    )
+    return model
+
+
+def _checked(hint: Any) -> Any:
+    """Return the type of an argument; ids are checked for their form."""
+    if isinstance(hint, NewType) and hint.__supertype__ is str:
+        return Annotated[hint, ID]
+    return hint
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    return handler.__qualname__
