@@ -115,7 +115,7 @@ class OfflineList:
 
 Item = Root | Schedule | Group | Person | LockSettings | OfflineList
 
-_ITEM_TYPES: Final[dict[SectionKind, type[Item]]] = {
+ITEM_TYPES: Final[dict[SectionKind, type[Item]]] = {
     SectionKind.INDEX: Root,
     SectionKind.SCHEDULES: Schedule,
     SectionKind.GROUPS: Group,
@@ -162,7 +162,7 @@ def read(kind: SectionKind, data: bytes) -> tuple[Item, ...]:
     size = _ITEMS.get(kind, Size(0, ITEMS_MAX))
     if not size.low <= len(items) <= size.high:
         raise ProtocolError(f"section has {len(items)} items, not {size.low} to {size.high}")
-    item_type = _ITEM_TYPES[kind]
+    item_type = ITEM_TYPES[kind]
     return tuple(
         wire.from_map(item_type, item, f"{item_type.__name__}[{index}]")
         for index, item in enumerate(items)
