@@ -15,6 +15,7 @@ from typing import Final, NoReturn, Protocol
 
 import aiomqtt
 import structlog
+from typing_extensions import override
 
 from gateway.protocol import topics
 from gateway.protocol.errors import ProtocolError
@@ -67,7 +68,20 @@ def tls_context(*, authority_pem: str, identity: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority_pem)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(identity)
+    context.sslsocket_class = _TidySocket
     return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which the MQTT library forgets."""
+
+    @override
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 class HubLink:

@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 import aiomqtt
 import structlog
+from typing_extensions import override
 
 from gateway.backoff import full_jitter_s
 from gateway.ports import Randomness
@@ -54,6 +55,18 @@ class Received:
     kind: UpKind
     payload: bytes  # at most MESSAGE_BYTES_MAX
     acknowledge: Callable[[], None]  # after the commit; does nothing once the connection is gone
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which the MQTT library forgets."""
+
+    @override
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 class Session:
@@ -166,6 +179,7 @@ async def connection(
     address: Address, *, client_id: str, clean_session: bool = True
 ) -> AsyncIterator[aiomqtt.Client]:
     """Connect, acknowledging by hand; close the socket whatever happens."""
+    address.tls.sslsocket_class = _TidySocket
     client = aiomqtt.Client(
         address.host,
         address.port,
