@@ -47,33 +47,34 @@ def offline_list(state: SiteState, lock_id: LockId) -> tuple[OfflineGrant, ...]:
     for held in state.credentials:
         schedules = _rights(state, held, here) if held.offline else []
         if schedules:
-            ends = (held.credential.ends_at, state.people[held.credential.person_id].ends_at)
             grants.append(
                 OfflineGrant(
                     holder=held,
                     schedule=_union(schedules),
-                    ends_at=min((end for end in ends if end is not None), default=None),
+                    ends_at=min(_ends(state, held), default=None),
                 )
             )
     return tuple(sorted(grants, key=lambda grant: grant.holder.digest))
 
 
 def to_forget(state: SiteState, lock_id: LockId) -> tuple[Revoked, ...]:
-    """Return the revoked credentials without a right at a lock now, newest first.
+    """Return the revoked credentials without a right at a lock, newest first, ties by digest.
 
-    The lock's own memory may still hold an opening of theirs.
+    The lock's own memory may still hold an opening of theirs. An end that was put at or before
+    the instant of revocation counts as no right.
     """
     here = _groups_at(state, lock_id)
-    suspects = {revoked.digest for revoked in state.revoked}
+    revoked_at = {revoked.digest: revoked.revoked_at for revoked in state.revoked}
     entitled = {
         held.digest
         for held in state.credentials
-        if held.digest in suspects and _rights(state, held, here)
+        if held.digest in revoked_at
+        and _rights(state, held, here)
+        and not _ended(state, held, revoked_at[held.digest])
     }
     left = (revoked for revoked in state.revoked if revoked.digest not in entitled)
-    return tuple(
-        sorted(sorted(left, key=lambda r: r.digest), key=lambda r: r.revoked_at, reverse=True)
-    )
+    oldest_last = sorted(left, key=lambda revoked: revoked.revoked_at, reverse=True)
+    return tuple(oldest_last)
 
 
 def require_room(state: SiteState, lock: Lock, *, name: str) -> None:
@@ -119,6 +120,15 @@ def _rights(state: SiteState, held: HeldCredential, here: list[Group]) -> list[S
     if held.credential.blocked or not state.people[person_id].subscribed:
         return []
     return [state.schedule_of(group) for group in here if person_id in group.person_ids]
+
+
+def _ends(state: SiteState, held: HeldCredential) -> list[datetime]:
+    ends = (held.credential.ends_at, state.people[held.credential.person_id].ends_at)
+    return [end for end in ends if end is not None]
+
+
+def _ended(state: SiteState, held: HeldCredential, at: datetime) -> bool:
+    return any(end <= at for end in _ends(state, held))
 
 
 def _union(schedules: Iterable[Schedule]) -> Schedule | None:
