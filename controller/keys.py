@@ -132,13 +132,17 @@ def _sync_folder(folder: Path) -> None:
 def _parse(path: Path, content: bytes) -> Keys:
     try:
         secrets = {name: bytes.fromhex(text) for name, text in json.loads(content).items()}
-        if set(secrets) != set(NAMES) or {len(s) for s in secrets.values()} != {KEY_BYTES}:
-            raise ValueError
     except (ValueError, TypeError, AttributeError) as error:
-        raise KeysError(f"{path} is damaged; restore it from the backup") from error
+        raise _damaged(path) from error
+    if set(secrets) != set(NAMES) or {len(secret) for secret in secrets.values()} != {KEY_BYTES}:
+        raise _damaged(path)
     return Keys(
         master=secrets["master"],
         voucher_pepper=secrets["voucher_pepper"],
         signing=Ed25519PrivateKey.from_private_bytes(secrets["signing"]),
         agreement=X25519PrivateKey.from_private_bytes(secrets["agreement"]),
     )
+
+
+def _damaged(path: Path) -> KeysError:
+    return KeysError(f"{path} is damaged; restore it from the backup")
