@@ -121,8 +121,7 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[Schema]:
     signature = operation.signature
     found: list[Schema] = []
     for where, model in (("path", signature.path), ("query", signature.query)):
-        if model is not None:
-            found += [{**field, "in": where} for field in schemas.parameters(model).values()]
+        found += [{**field, "in": where} for field in schemas.parameters(model).values()]
     if signature.if_match:
         found.append(_header("If-Match", "The ETag of what is edited.", '"7"'))
     if operation.route.idempotent:
@@ -174,7 +173,7 @@ def _refusals(operation: Operation) -> set[HTTPStatus]:
     }
     if operation.route.requires is not PUBLIC:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-    if signature.path is not None:
+    if signature.path.model_fields:
         found.add(HTTPStatus.NOT_FOUND)
     if signature.body is not None:
         found |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}

@@ -86,8 +86,6 @@ class Operation:
         return actor
 
     def _path(self, request: web.Request) -> dict[str, Any]:
-        if self.signature.path is None:
-            return {}
         try:
             return _values(self.signature.path.model_validate_strings(dict(request.match_info)))
         except ValidationError as error:

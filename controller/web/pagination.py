@@ -40,7 +40,9 @@ class Page(Out, Generic[Item]):
     next_cursor: str | None = None
 
 
-def page(found: Sequence[Item], limit: int, key: Callable[[Item], tuple[Key, ...]]) -> Page[Item]:
+def page_of(
+    found: Sequence[Item], limit: int, key: Callable[[Item], tuple[Key, ...]]
+) -> Page[Item]:
     """Return the page of at most ``limit`` of the items found, which may be one more.
 
     Args:

@@ -19,7 +19,7 @@ _IN_PATH = re.compile(r"{(\w+)}")
 class Signature:
     """What a handler takes and gives."""
 
-    path: type[BaseModel] | None
+    path: type[BaseModel]
     query: type[BaseModel]
     body: TypeAdapter[Any] | None
     body_fields: tuple[str, ...]  # to guess what a misspelt one was meant to be
@@ -54,7 +54,7 @@ def read(endpoint: Endpoint) -> Signature:
     plain = answer is type(None) or (isinstance(answer, type) and issubclass(answer, web.Response))
     return Signature(
         path=_model(handler, "Path", {name: (_checked(hints[name]), ...) for name in in_path}),
-        query=_model(handler, "Query", query) or BaseModel,
+        query=_model(handler, "Query", query),
         body=TypeAdapter(hints["body"]) if "body" in named else None,
         body_fields=tuple(getattr(hints.get("body"), "model_fields", ())),
         if_match="if_match" in named,
@@ -62,11 +62,7 @@ def read(endpoint: Endpoint) -> Signature:
     )
 
 
-def _model(
-    handler: Callable[..., Any], name: str, fields: Mapping[str, Any]
-) -> type[BaseModel] | None:
-    if not fields:
-        return None
+def _model(handler: Callable[..., Any], name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
     model: type[BaseModel] = create_model(
         f"{_name(handler)}.{name}", __config__=ConfigDict(extra="forbid"), **fields
     )
