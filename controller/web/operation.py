@@ -92,9 +92,8 @@ class Operation:
             raise web.HTTPNotFound from error
 
     def _query(self, request: web.Request) -> dict[str, Any]:
-        names = list(request.query)
         model = self.signature.query
-        if len(set(names)) != len(names):
+        if len(set(request.query)) != len(request.query):
             raise Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "query_repeated",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -14,6 +14,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select,
 
 from controller.chance import RandomIds, SystemRandomness
 from controller.db.engine import Database
+from controller.db.tables.idempotency import idempotency_keys
 from controller.domain.errors import Conflict, Refused, Stale
 from controller.domain.ids import AccountId, SiteId
 from controller.domain.roles import Action, Actor, ActorKind, SiteRole
@@ -221,22 +222,35 @@ class Site:
             return list((await tx.execute(select(doors.c.name).order_by(doors.c.name))).scalars())
 
 
+class Ground(TypedDict):
+    """What ``build`` wants besides the features."""
+
+    surroundings: Surroundings
+    link: HandClock
+    ids: RandomIds
+
+
+def surroundings_of(db: Database) -> Ground:
+    """Return what the demo stands on."""
+    link, randomness = HandClock(), SystemRandomness()
+    surroundings = Surroundings(
+        db=db,
+        calendar=StillCalendar(),
+        authenticator=Tokens(),
+        answers=AnswerBook(db, key=KEY, randomness=randomness, link=link),
+        limiter=RateLimiter(link),
+    )
+    return Ground(surroundings=surroundings, link=link, ids=RandomIds(randomness))
+
+
 @asynccontextmanager
 async def served(db: Database, *, deadline_s: float = 10) -> AsyncIterator[Site]:
     """Serve the demo on a free port of this machine."""
     async with db.write() as tx:
         await tx._connection.run_sync(own.create_all)
-    link, api, randomness = HandClock(), DemoApi(), SystemRandomness()
-    answers = AnswerBook(db, key=KEY, randomness=randomness, link=link)
-    surroundings = Surroundings(
-        db=db,
-        calendar=StillCalendar(),
-        authenticator=Tokens(),
-        answers=answers,
-        limiter=RateLimiter(link),
-    )
-    application = build(
-        [api], surroundings, link=link, ids=RandomIds(randomness), deadline_s=deadline_s
-    )
+        await tx._connection.run_sync(idempotency_keys.create, checkfirst=True)
+    api, ground = DemoApi(), surroundings_of(db)
+    application = build([api], **ground, deadline_s=deadline_s)
+    answers = ground["surroundings"].answers
     async with TestClient(TestServer(application)) as client:
-        yield Site(client=client, api=api, link=link, answers=answers, db=db)
+        yield Site(client=client, api=api, link=ground["link"], answers=answers, db=db)
