@@ -19,14 +19,21 @@ subscriptions: Final = Table(
     Column("segments", Json, nullable=False),  # [[seconds, rate], …] in the order of use
     Column("rest", BigInteger, nullable=False),  # value units
     Column("catalogue_version", Integer, nullable=False),
-    Column("expired", Boolean, nullable=False),
+    Column("expired", Boolean, nullable=False),  # its end is recorded, by expiry or cancelling
     Column("cancelled", Boolean, nullable=False),
-    Column("version", Integer, nullable=False),  # guards every update
+    Column("reminder_at", UtcDateTime),  # when the next reminder is due; NULL: none is left
+    Column("version", Integer, nullable=False),  # number of the last history entry; guards updates
     Index(
         "ix_subscriptions_due",
         "ends_at",
         sqlite_where=text("NOT expired"),
         postgresql_where=text("NOT expired"),
+    ),
+    Index(
+        "ix_subscriptions_reminder",
+        "reminder_at",
+        sqlite_where=text("reminder_at IS NOT NULL"),
+        postgresql_where=text("reminder_at IS NOT NULL"),
     ),
 )
 

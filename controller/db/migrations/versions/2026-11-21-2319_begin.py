@@ -294,6 +294,7 @@ def upgrade() -> None:
         sa.Column("catalogue_version", sa.Integer(), nullable=False),
         sa.Column("expired", sa.Boolean(), nullable=False),
         sa.Column("cancelled", sa.Boolean(), nullable=False),
+        sa.Column("reminder_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["site_id"], ["sites.id"], name=op.f("fk_subscriptions_site_id_sites")
@@ -307,6 +308,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("NOT expired"),
             postgresql_where=sa.text("NOT expired"),
+        )
+        batch_op.create_index(
+            "ix_subscriptions_reminder",
+            ["reminder_at"],
+            unique=False,
+            sqlite_where=sa.text("reminder_at IS NOT NULL"),
+            postgresql_where=sa.text("reminder_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -651,6 +659,11 @@ def downgrade() -> None:
 
     op.drop_table("tokens")
     with op.batch_alter_table("subscriptions", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscriptions_reminder",
+            sqlite_where=sa.text("reminder_at IS NOT NULL"),
+            postgresql_where=sa.text("reminder_at IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_subscriptions_due",
             sqlite_where=sa.text("NOT expired"),

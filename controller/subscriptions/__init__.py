@@ -1,0 +1,1 @@
+"""The subscription of a site, vouchers and the catalogue."""
