@@ -173,8 +173,9 @@ def _sized(kind: type, value: Any, path: str, size: Size) -> Any:
 
 
 def _member(kind: type[IntEnum], value: Any, path: str) -> IntEnum:
+    _typed(int, value, path)
     try:
-        return kind(_typed(int, value, path))
+        return kind(value)
     except ValueError as error:
         raise ProtocolError(f"{path}: {value} is no {kind.__name__}") from error
 
