@@ -1,0 +1,1 @@
+"""IQ hub firmware as pure steps: (state, input, instant) -> (state, outputs)."""

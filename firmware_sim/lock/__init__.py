@@ -1,0 +1,1 @@
+"""Lock firmware as pure steps: (state, input, instant) -> (state, outputs)."""

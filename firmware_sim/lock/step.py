@@ -1,0 +1,167 @@
+"""The lock's firmware: one step for whatever happens."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, assert_never
+
+from firmware_sim import calendar
+from firmware_sim.inputs import FactoryReset, LockInput, Present, Press, RadioHeard, Tick
+from firmware_sim.instant import Instant
+from firmware_sim.lock import configuration, door, log, pairing, radio
+from firmware_sim.lock.state import Freed, LockIdentity, LockState, Pin
+from firmware_sim.outputs import FlashWrite, Noted, Output
+from firmware_sim.turn import Turn
+from gateway.protocol import frames, wire
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.frames import Configure, Frame, FrameKind
+from gateway.protocol.messages import Entry
+from gateway.protocol.sealing import LockTicket, Pairing
+
+MARK_KEY: Final = "mark"  # outside every shelf: a factory reset does not set the calendar back
+
+
+def boot(
+    identity: LockIdentity, flash: Mapping[str, bytes], instant: Instant
+) -> tuple[LockState, tuple[Output, ...]]:
+    """Return the lock that has just got power, and its first words."""
+    log_epoch = int(flash.get(pairing.LOG_EPOCH_KEY, b"0"))
+    shelf = f"{log_epoch}/"
+    held = {key.removeprefix(shelf): data for key, data in flash.items() if key.startswith(shelf)}
+    mark = wire.decode(calendar.Mark, flash[MARK_KEY]) if MARK_KEY in flash else None
+    state = LockState(
+        identity=identity,
+        calendar=calendar.booted(mark, instant),
+        told_ms=mark.calendar_ms if mark else 0,
+        log=log.restored(
+            log_epoch,
+            wire.decode(Freed, held["freed"]) if "freed" in held else Freed(),
+            [wire.decode(Entry, data) for key, data in held.items() if key.startswith("entry/")],
+        ),
+        memory={
+            bytes.fromhex(key.removeprefix("memory/")): int.from_bytes(data)
+            for key, data in held.items()
+            if key.startswith("memory/")
+        },
+        order_number=int.from_bytes(held.get("order", b"")),
+    )
+    turn = Turn(_attached(state, held), instant)
+    configuration.tidy_memory(turn)
+    _tell_state(turn)
+    log.send(turn)
+    return turn.finish()
+
+
+def step(
+    state: LockState, event: LockInput, instant: Instant
+) -> tuple[LockState, tuple[Output, ...]]:
+    """Return the lock after something has happened, and what it does. Garbage changes nothing."""
+    turn = Turn(state, instant)
+    try:
+        _take(turn, event)
+    except ProtocolError as error:
+        return state, (Noted(text=f"refused: {error}"),)
+    return turn.finish()
+
+
+def _take(turn: Turn[LockState], event: LockInput) -> None:
+    match event:
+        case Tick():
+            _keep_time(turn)
+            door.wait(turn)
+            log.send_again_if_due(turn)
+        case RadioHeard():
+            _hear(turn, frames.decode(event.data))
+        case Present():
+            door.present(turn, event.tag_number)
+        case Press():
+            until_s = turn.instant.mono_s + pairing.PRESS_LASTS_S
+            turn.state = replace(turn.state, pressed_until_s=until_s)
+        case FactoryReset():
+            pairing.reset(turn)
+        case _:
+            assert_never(event)
+
+
+def _hear(turn: Turn[LockState], frame: Frame) -> None:
+    """Take a frame, if it is for this lock and from whom it should be."""
+    state = turn.state
+    if frame.kind is FrameKind.PAIR:
+        if frame.address == state.identity.serial.encode():
+            pairing.pair(turn, frame.body)
+        return
+    pin = state.pin
+    if pin is None or frame.address != pin.pairing.lock_id:
+        return
+    if frame.kind is FrameKind.TICKET:
+        if pairing.take_ticket(turn, pin, frame.body):
+            _tell_state(turn)
+    elif state.link is not None:
+        _obey(turn, pin, frames.unprotect(frame, link_key=state.link.key))
+
+
+def _obey(turn: Turn[LockState], pin: Pin, message: frames.Message) -> None:
+    match message:
+        case frames.Time():
+            _take_time(turn, message)
+        case Configure():
+            configuration.take(turn, pin, message)
+            door.forget_silence(turn)
+            _tell_state(turn)
+        case frames.Answer():
+            door.hear_answer(turn, message)
+        case frames.Free():
+            log.free(turn, message)
+        case frames.Open():
+            door.open_remotely(turn, pin, message)
+        case _:
+            return  # a lock's own words, back from the air
+
+
+def _take_time(turn: Turn[LockState], time: frames.Time) -> None:
+    """Set the calendar by a time that was never told before; answer the heartbeat."""
+    state = turn.state
+    if time.calendar_ms > state.told_ms:
+        told = state.calendar.told(time.calendar_ms, time.speed, turn.instant)
+        turn.state = replace(state, calendar=told, told_ms=time.calendar_ms)
+        _keep_time(turn)
+    _tell_state(turn)
+
+
+def _keep_time(turn: Turn[LockState]) -> None:
+    kept = turn.state.calendar
+    if kept.trusted and kept.is_mark_due(turn.instant):
+        kept = kept.marked(turn.instant)
+        turn.emit(FlashWrite(key=MARK_KEY, data=wire.encode(kept.mark)))
+        turn.state = replace(turn.state, calendar=kept)
+
+
+def _tell_state(turn: Turn[LockState]) -> None:
+    state = turn.state
+    settings = state.configuration.settings if state.configuration else None
+    radio.send(
+        turn,
+        frames.State(
+            log_epoch=state.log.log_epoch,
+            epoch=settings.epoch if settings else 0,
+            revision=settings.revision if settings else 0,
+            clock_trusted=state.calendar.trusted,
+            entries_waiting=len(state.log.entries),
+            list_hash=configuration.list_hash(state),
+        ),
+    )
+
+
+def _attached(state: LockState, held: Mapping[str, bytes]) -> LockState:
+    """Return the lock with its site, hub and configuration as far as flash has them."""
+    if "pin" not in held:
+        return state
+    pin = pairing.pin_of(state.identity, wire.decode(Pairing, held["pin"]))
+    state = replace(state, pin=pin)
+    if "ticket" in held:
+        link = pairing.link_of(pin, wire.decode(LockTicket, held["ticket"]))
+        state = replace(state, link=link)
+    if "configuration" in held:
+        settings = wire.decode(Configure, held["configuration"])
+        read = configuration.read(settings, identity=state.identity, pin=pin)
+        state = replace(state, configuration=read)
+    return state
