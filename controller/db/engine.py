@@ -10,14 +10,16 @@ the transaction is then rolled back on a connection in a known state, and none s
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
+import asyncpg
 from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 SQLITE_READERS: Final = 4
@@ -26,8 +28,23 @@ POSTGRES_WRITERS: Final = 8
 POSTGRES_READERS: Final = 8
 POSTGRES_STATEMENT_MS: Final = 8_000  # below the 10 s of a request
 POSTGRES_LOCK_MS: Final = 5_000
-POSTGRES_RETRY: Final = frozenset({"40001", "40P01", "55P03", "57014"})
-"""Serialization failure, deadlock, lock and statement time-outs: trying again helps."""
+SQLITE_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+POSTGRES_PASSING: Final = ("08", "40", "53", "55P03", "57", "58")
+"""Connection, rollback (deadlock), resources, lock time-out, operator, system: SQLSTATE classes."""
+
+
+class DatabaseAway(Exception):
+    """No connection to the database could be made."""
+
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Result = TypeVar("Result")
@@ -151,7 +168,10 @@ class _Unit:
         self._started = False
 
     async def begin(self) -> None:
-        _ = await self.connection.start()
+        try:
+            _ = await self.connection.start()
+        except (OSError, asyncpg.PostgresError) as error:
+            raise DatabaseAway("the database cannot be reached") from error
         self._started = True
         _ = await self.connection.begin()
 
@@ -168,13 +188,16 @@ class _Unit:
             await self.connection.close()  # rolls back
 
 
-def is_passing(error: DBAPIError) -> bool:
+def is_passing(error: Exception) -> bool:
     """Whether the database, not the statement, is at fault: away, busy, full, read-only."""
-    if getattr(error.orig, "sqlstate", None) in POSTGRES_RETRY:
+    if isinstance(error, DatabaseAway):
         return True
-    return error.connection_invalidated or isinstance(
-        error, OperationalError | InterfaceError | InternalError
-    )
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode & 0xFF in SQLITE_PASSING  # the rest is detail
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(POSTGRES_PASSING)
 
 
 def sqlite_engine(
@@ -216,7 +239,6 @@ def _postgres_engine(url: URL) -> AsyncEngine:
         pool_size=POSTGRES_WRITERS + POSTGRES_READERS,
         max_overflow=0,
         hide_parameters=True,  # they hold codes and names; errors are logged
-        pool_pre_ping=True,
         connect_args={
             "server_settings": {
                 "application_name": "doorward",

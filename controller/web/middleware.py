@@ -1,6 +1,7 @@
 """Around every request: its id, its one log line, safe headers, problems, the deadline."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -75,6 +76,8 @@ async def _refused(request: web.Request, handler: Handler) -> web.StreamResponse
         if answer is None:
             _log.exception("request_failed")
             answer = problems.unexpected(request[REQUEST_ID])
+        elif answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            _log.warning("request_put_off", reason=repr(error))
         return answer
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import DBAPIError
 
 from controller.db.engine import is_passing
 from controller.domain.errors import (
@@ -80,7 +79,7 @@ def response(error: Exception) -> web.Response | None:
             return _of_aiohttp(error)
         case Overloaded():
             return busy("overloaded", "Too much is going on right now; try again in a moment.")
-        case DBAPIError() if is_passing(error):
+        case _ if is_passing(error):
             return busy("database_unavailable", "The database does not answer; try again.")
         case _:
             return None

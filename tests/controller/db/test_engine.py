@@ -1,12 +1,16 @@
 """Transactions on both backends, with tables of the tests' own."""
 
 import asyncio
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from controller.db.engine import Database, ReadSession, is_passing
+from controller.db.engine import Database, DatabaseAway, ReadSession, is_passing
 
 WRITERS = 50
 
@@ -201,3 +205,37 @@ async def test_a_unique_clash_is_no_passing_fault(ground: Database) -> None:
         await note(ground, "twice")
 
     assert not is_passing(caught.value)
+
+
+async def test_a_database_that_is_away_is_a_passing_fault() -> None:
+    """A server that does not listen is told apart from a mistake."""
+    nowhere = Database.open("postgresql://nobody@127.0.0.1:1/nothing")
+
+    with pytest.raises(DatabaseAway) as caught:
+        async with nowhere.read():
+            pass
+
+    assert is_passing(caught.value)
+    await nowhere.close()
+
+
+async def test_a_locked_database_is_a_passing_fault(migrated_sqlite: Path, tmp_path: Path) -> None:
+    """Another program that holds the SQLite file makes a writer give up for now."""
+    path = tmp_path / "held.sqlite"
+    shutil.copyfile(migrated_sqlite, path)
+    database = Database.open(f"sqlite:///{path}")
+    async with database.write() as tx:
+        await tx._connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+
+    with (
+        contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other,
+        pytest.raises(DBAPIError) as caught,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        async with database.write():
+            pass
+
+    assert is_passing(caught.value)
+    async with database.write() as tx:
+        await tx.execute(select(func.count()))
+    await database.close()

@@ -299,14 +299,31 @@ async def test_a_request_past_its_deadline_is_given_up(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_database_that_is_away_is_no_mistake_of_ours(site: Site) -> None:
-    """When the database fails, the answer is 503 with an invitation to try again."""
+async def test_a_full_disk_puts_writers_off_and_nobody_else(site: Site) -> None:
+    """Without room a write is 503, reads go on, and with room again so do writes."""
+    async with site.db.write() as tx:
+        await tx._connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no page more
+    names = (f"{number:050}" for number in range(400))
+    while (answer := await site.add(name := next(names), key=name))[0] == 201:
+        pass
+    reading, _, _ = await ask(site, "GET", DOORS)
+    async with site.db.write() as tx:
+        await tx._connection.exec_driver_sql("PRAGMA max_page_count = 100000")
+    again, _, _ = await site.add(name, key=name)
+
+    assert answer[0] == 503
+    assert b'"database_unavailable"' in answer[1]
+    assert answer[2]["Retry-After"] == "1"
+    assert (reading, again) == (200, 201)
+
+
+async def test_a_wrong_statement_is_a_mistake_of_ours(site: Site) -> None:
+    """A fault of the statement is not blamed on the database."""
     async with site.db.write() as tx:
         await tx._connection.exec_driver_sql("DROP TABLE test_doors")
-    status, problem, response = await ask(site, "GET", DOORS)
+    status, _, _ = await ask(site, "GET", DOORS)
 
-    assert (status, problem["code"]) == (503, "database_unavailable")
-    assert response.headers["Retry-After"] == "1"
+    assert status == 500
 
 
 async def test_one_log_line_a_request_without_what_it_carried(site: Site) -> None:
