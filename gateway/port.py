@@ -42,19 +42,32 @@ class Behind:
     revision: int  # wanted, if it may be sent at all while the site is as it is
 
 
+class Unavailable(Exception):
+    """The cloud cannot take or give anything now; the same call works later."""
+
+
 class Controller(Protocol):
-    """The cloud, as the gateway sees it."""
+    """The cloud, as the gateway sees it. Every call may raise ``Unavailable``."""
 
     async def device_key(self, hub_id: str) -> Ed25519PublicKey | None:
         """Return the key that signs what this hub says; None if it is nobody's hub now."""
         ...
 
     async def hand_in(self, uplinks: Sequence[Uplink]) -> Sequence[Downlink]:
-        """Take messages in one transaction and return the answers; they exist after the commit."""
+        """Take messages in one transaction and return the answers; they exist after the commit.
+
+        Args:
+            uplinks: With 500 entries altogether at most.
+        """
         ...
 
-    async def behind(self, *, limit: int) -> Sequence[Behind]:
-        """Return online hubs that lack a lease or a revision."""
+    async def behind(self, *, after: str, limit: int) -> Sequence[Behind]:
+        """Return online hubs that lack a lease or a revision, by id.
+
+        Args:
+            after: A hub id, or nothing: only hubs behind it in the order of ids.
+            limit: Hubs at most.
+        """
         ...
 
     async def documents(self, hub_ids: Sequence[str]) -> Sequence[Downlink]:

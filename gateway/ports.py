@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Protocol
 
+from gateway.protocol.topics import DownKind
+
 
 class LinkClock(Protocol):
     """Real time: certificates, time-outs and everything on the device link run on it."""
@@ -29,4 +31,25 @@ class Admission(Protocol):
 
     async def admit(self, hub_id: str) -> bool:
         """Return whether the hub is one of ours and not revoked."""
+        ...
+
+
+class Wake(Protocol):
+    """One loop's end of the bus."""
+
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until woken since the last return; ``False`` when the time ran out first."""
+        ...
+
+
+class Line(Protocol):
+    """The way to the hubs."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether hubs can be heard right now."""
+        ...
+
+    async def publish(self, hub_id: str, kind: DownKind, payload: bytes) -> bool:
+        """Send to a hub once; return False if it certainly went nowhere."""
         ...
