@@ -8,14 +8,17 @@ Source: docs/decisions/0002-desired-state-by-revision.md.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import update
+from sqlalchemy import and_, bindparam, select, update
 
-from controller.db.engine import Session
+from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import hubs
 from controller.ports import Bus
+
+LEASE_AGE_MAX: Final = timedelta(hours=24)
+_LEASED: Final = and_(hubs.c.retired_at.is_(None), hubs.c.claimed_at.is_not(None))
 
 WAKE_HUBS: Final = "hubs"
 WAKE_COMMANDS: Final = "commands"
@@ -45,6 +48,41 @@ class Sync:
             statement = statement.where(hubs.c.id.in_(hub_ids))
         await tx.execute(statement.values(revision_wanted=hubs.c.revision_wanted + 1))
         tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
+
+    async def request_due_leases(self, tx: Session, *, now: datetime, limit: int) -> int:
+        """Ask for a fresh lease of hubs whose last one is a day old, longest first.
+
+        Returns:
+            How many hubs, at most ``limit``.
+        """
+        due = (
+            select(hubs.c.site_id, hubs.c.id)
+            .where(_LEASED, hubs.c.lease_signed_at <= now - LEASE_AGE_MAX)
+            .order_by(hubs.c.lease_signed_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)  # whoever holds the hub asks for a lease himself
+        )
+        rows = [
+            {"due_site": row.site_id, "due_hub": row.id} for row in (await tx.execute(due)).all()
+        ]
+        if rows:
+            this = (hubs.c.site_id == bindparam("due_site"), hubs.c.id == bindparam("due_hub"))
+            again = {"lease_wanted": hubs.c.lease_wanted + 1, "lease_signed_at": now}
+            await tx.execute(update(hubs).where(*this).values(again), rows)
+            tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
+        return len(rows)
+
+    async def next_lease_at(self, tx: ReadSession) -> datetime | None:
+        """Return when ``request_due_leases`` has work again."""
+        oldest = (
+            await tx.execute(
+                select(hubs.c.lease_signed_at)
+                .where(_LEASED)
+                .order_by(hubs.c.lease_signed_at)
+                .limit(1)
+            )
+        ).scalar_one_or_none()
+        return oldest + LEASE_AGE_MAX if oldest else None
 
     def wake_commands(self, tx: Session) -> None:
         """Have waiting commands published once they are committed."""
