@@ -1,0 +1,135 @@
+"""People of a site and their credentials, as the cloud keeps them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from controller.domain.access import CredentialKind
+from controller.domain.errors import Invalid, Refused
+from controller.domain.ids import CredentialId, PersonId, SiteId
+from controller.domain.instants import EPOCH, from_seconds, to_text, whole_second
+from vouchers.products import HORIZON_S
+
+CREDENTIALS_MAX: Final = 20  # of one person; as many as a section has room for
+GROUPS_MAX: Final = 100  # of one person; likewise
+TAG_BYTES_MIN: Final = 4
+TAG_BYTES_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePerson:
+    """Somebody who is known at a site."""
+
+    site_id: SiteId
+    id: PersonId
+    name: str
+    email: str | None
+    subscribed_at: datetime | None  # None: takes no seat and opens nothing
+    expires_at: datetime | None  # first instant outside the person's stay
+    created_at: datetime
+    version: int
+
+    def holds_seat(self, now: datetime) -> bool:
+        """Return whether the person takes one of the plan's user seats.
+
+        Whoever has expired frees the seat at once, without anybody's doing.
+        """
+        expired = self.expires_at is not None and now >= self.expires_at
+        return self.subscribed_at is not None and not expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCredential:
+    """What a person presents. Of a tag's number only the keyed digest is kept."""
+
+    site_id: SiteId
+    id: CredentialId
+    person_id: PersonId
+    kind: CredentialKind
+    digest: bytes
+    label: str
+    offline: bool
+    blocked_at: datetime | None
+    ends_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+class SeatsExhausted(Refused):
+    """All user seats of the plan are taken."""
+
+    code = "seats_exhausted"
+
+    def __init__(self, *, limit: int, used: int) -> None:
+        super().__init__(
+            f"All {limit} user seats of the subscription are taken ({used} in use). Unsubscribe "
+            "or delete somebody, or redeem a voucher for more users.",
+            limit=limit,
+            used=used,
+            remedy="unsubscribe_or_redeem_plan_voucher",
+        )
+
+
+class InvalidTagNumber(Invalid):
+    """A tag number that no reader would read."""
+
+    code = "invalid_tag_number"
+
+
+class TagTaken(Refused):
+    """The site knows the tag already."""
+
+    code = "tag_taken"
+
+
+class TooManyCredentials(Refused):
+    """The person holds as many credentials as one can."""
+
+    code = "too_many_credentials"
+
+
+class TooManyGroups(Refused):
+    """The person is in as many access groups as one can be."""
+
+    code = "too_many_groups"
+
+
+def tag_number(text: str) -> bytes:
+    """Return the number of a tag, typed in hexadecimal with or without colons and spaces.
+
+    Raises:
+        InvalidTagNumber: It is not hexadecimal, or not 4 to 10 bytes long.
+    """
+    try:
+        number = bytes.fromhex(text.replace(":", " ").replace("-", " "))
+    except ValueError as error:
+        raise InvalidTagNumber(
+            "number: write the tag's number in hexadecimal digits, two for each byte.",
+            field="number",
+        ) from error
+    if not TAG_BYTES_MIN <= len(number) <= TAG_BYTES_MAX:
+        raise InvalidTagNumber(
+            f"number: a tag's number has {TAG_BYTES_MIN} to {TAG_BYTES_MAX} bytes, this one has "
+            f"{len(number)}.",
+            field="number",
+            bytes=len(number),
+            bytes_min=TAG_BYTES_MIN,
+            bytes_max=TAG_BYTES_MAX,
+        )
+    return number
+
+
+def end_of_stay(instant: datetime | None, *, field: str) -> datetime | None:
+    """Return an end as it is kept, at a whole second.
+
+    Raises:
+        Invalid: It is before 1970 or after 2100-01-01, which no hub could be told.
+    """
+    horizon = from_seconds(HORIZON_S)
+    if instant is None:
+        return None
+    if not EPOCH <= instant <= horizon:
+        raise Invalid(
+            f"{field}: an end lies between {to_text(EPOCH)} and {to_text(horizon)}.", field=field
+        )
+    return whole_second(instant)

@@ -1,0 +1,1 @@
+"""People of a site, their seats and their credentials."""

@@ -1,0 +1,87 @@
+"""What every change of who may open begins and ends with.
+
+Begin: the changes of a site take turns, and only a running subscription allows any. Between: the
+rows. End: no lock's offline list has become too long, the hubs are asked for, the audit record
+is written. All of it in the one transaction of the change.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from controller.audit.service import Audit
+from controller.db.engine import ReadSession, Session
+from controller.domain.ids import SiteId
+from controller.domain.roles import Actor
+from controller.subscriptions.entitlement import Entitlement
+from controller.sync.service import Sync
+
+
+class OfflineRoom(Protocol):
+    """Knows how much the offline lists of locks hold; the access feature provides it."""
+
+    async def require(self, tx: ReadSession, site_id: SiteId) -> None:
+        """Refuse the site's rows as they are now if a list would not fit into its lock."""
+        ...
+
+
+class Changes:
+    """Frames the changes of all features that decide who may open."""
+
+    def __init__(
+        self, *, entitlement: Entitlement, room: OfflineRoom, sync: Sync, audit: Audit
+    ) -> None:
+        self._entitlement = entitlement
+        self._room = room
+        self._sync = sync
+        self._audit = audit
+
+    async def begin(self, tx: Session, site_id: SiteId, *, now: datetime) -> None:
+        """Wait for the site's turn and refuse if nothing may be changed now.
+
+        Until the end of the transaction nobody else changes this site, so what is counted from
+        here on (seats, credentials, locks) stays counted.
+
+        Raises:
+            NotFound: There is no such site.
+            NoValidSubscription: The site's subscription does not run.
+        """
+        await self._entitlement.require_active(tx, site_id, now=now)
+
+    async def end(
+        self,
+        tx: Session,
+        actor: Actor,
+        action: str,
+        *,
+        site_id: SiteId,
+        object_kind: str,
+        object_id: str,
+        now: datetime,
+        facts: Mapping[str, object] | None = None,
+        reaches_doors: bool = True,
+    ) -> None:
+        """Check the offline lists, ask for the hubs and write the audit record.
+
+        Args:
+            action: Static ``noun_verb_past``.
+            facts: What changed, for the audit record.
+            reaches_doors: False for what no hub is told, such as a name.
+
+        Raises:
+            OfflineListFull: A lock has no room for all who would be on its list.
+            OfflineSchedulesFull: Likewise.
+        """
+        if reaches_doors:
+            await self._room.require(tx, site_id)
+            await self._sync.request_revision(tx, site_id)
+        await self._audit.record(
+            tx,
+            actor,
+            action,
+            site_id=site_id,
+            object_kind=object_kind,
+            object_id=object_id,
+            now=now,
+            facts=facts,
+        )

@@ -1,0 +1,255 @@
+"""People and their credentials in the database."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from controller.db.engine import ReadSession, Session
+from controller.db.tables.access import group_people
+from controller.db.tables.accounts import accounts, site_roles
+from controller.db.tables.people import credentials, people, revoked_digests
+from controller.db.types import UtcDateTime
+from controller.domain.access import CredentialKind
+from controller.domain.errors import NotFound, Stale
+from controller.domain.ids import CredentialId, PersonId, SiteId
+from controller.domain.people import SiteCredential, SitePerson, TagTaken
+
+
+async def person(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> SitePerson:
+    """Return a person of a site.
+
+    Raises:
+        NotFound: The site knows nobody of this id.
+    """
+    one = select(people).where(people.c.site_id == site_id, people.c.id == person_id)
+    row = (await tx.execute(one)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such person at this site.", object="person")
+    return to_person(row)
+
+
+async def add_person(tx: Session, new: SitePerson) -> None:
+    """Write a new person, tied to the account of the same address if one has a role here."""
+    await tx.execute(
+        insert(people).values(**asdict(new), account_id=_account(new.site_id, new.email))
+    )
+
+
+async def save_person(tx: Session, edited: SitePerson) -> SitePerson:
+    """Write a person over the version that was read, and return the next version.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    saved = replace(edited, version=edited.version + 1)
+    one = _person_row(edited.site_id, edited.id).where(people.c.version == edited.version)
+    account_id = _account(edited.site_id, edited.email)
+    if (await tx.execute(one.values(**asdict(saved), account_id=account_id))).rowcount == 0:
+        raise Stale("The person was changed meanwhile; read it again.", object="person")
+    return saved
+
+
+async def delete_person(tx: Session, gone: SitePerson) -> None:
+    """Delete a person with memberships of groups and credentials.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    for table in (group_people, credentials):
+        await tx.execute(
+            delete(table).where(table.c.site_id == gone.site_id, table.c.person_id == gone.id)
+        )
+    one = delete(people).where(people.c.site_id == gone.site_id, people.c.id == gone.id)
+    if (await tx.execute(one.where(people.c.version == gone.version))).rowcount == 0:
+        raise Stale("The person was changed meanwhile; read it again.", object="person")
+
+
+async def seats_used(tx: ReadSession, site_id: SiteId, *, now: datetime) -> int:
+    """Return how many people take a user seat."""
+    count = select(func.count()).select_from(people)
+    return int((await tx.execute(count.where(holds_seat(site_id, now)))).scalar_one())
+
+
+def holds_seat(site_id: SiteId, now: datetime) -> ColumnElement[bool]:
+    """Return the condition of ``SitePerson.holds_seat`` for the database."""
+    return (
+        (people.c.site_id == site_id)
+        & people.c.subscribed_at.is_not(None)
+        & or_(people.c.expires_at.is_(None), people.c.expires_at > now)
+    )
+
+
+async def credential(
+    tx: ReadSession, site_id: SiteId, person_id: PersonId, credential_id: CredentialId
+) -> SiteCredential:
+    """Return a person's credential.
+
+    Raises:
+        NotFound: The person holds none of this id.
+    """
+    one = select(credentials).where(
+        credentials.c.site_id == site_id,
+        credentials.c.id == credential_id,
+        credentials.c.person_id == person_id,
+    )
+    row = (await tx.execute(one)).one_or_none()
+    if row is None:
+        raise NotFound("This person holds no such credential.", object="credential")
+    return _to_credential(row)
+
+
+async def credentials_of(
+    tx: ReadSession, site_id: SiteId, person_id: PersonId
+) -> Sequence[SiteCredential]:
+    """Return a person's credentials, oldest first."""
+    held = select(credentials).where(
+        credentials.c.site_id == site_id, credentials.c.person_id == person_id
+    )
+    rows = await tx.execute(held.order_by(credentials.c.created_at, credentials.c.id))
+    return [_to_credential(row) for row in rows]
+
+
+async def add_credential(tx: Session, new: SiteCredential) -> None:
+    """Write a new credential; the unique digest decides between two who add the same tag.
+
+    Raises:
+        TagTaken: The site knows the tag already.
+    """
+    try:
+        async with tx.savepoint():
+            await tx.execute(insert(credentials).values(**asdict(new)))
+    except IntegrityError as error:
+        raise TagTaken(
+            "number: this tag belongs to somebody at this site already. Delete it there first.",
+            field="number",
+        ) from error
+
+
+async def save_credential(tx: Session, edited: SiteCredential) -> SiteCredential:
+    """Write a credential over the version that was read, and return the next version.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    saved = replace(edited, version=edited.version + 1)
+    one = update(credentials).where(
+        credentials.c.site_id == edited.site_id,
+        credentials.c.id == edited.id,
+        credentials.c.version == edited.version,
+    )
+    if (await tx.execute(one.values(**asdict(saved)))).rowcount == 0:
+        raise Stale("The credential was changed meanwhile; read it again.", object="credential")
+    return saved
+
+
+async def delete_credential(tx: Session, gone: SiteCredential) -> None:
+    """Delete a credential.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    one = delete(credentials).where(
+        credentials.c.site_id == gone.site_id,
+        credentials.c.id == gone.id,
+        credentials.c.version == gone.version,
+    )
+    if (await tx.execute(one)).rowcount == 0:
+        raise Stale("The credential was changed meanwhile; read it again.", object="credential")
+
+
+async def revoke(tx: Session, held: Select[Any], *, now: datetime) -> None:
+    """Note that credentials lost a right now.
+
+    Args:
+        held: Selects site_id and digest of the credentials, with a WHERE clause.
+        now: The instant; a note from before is moved up to it.
+    """
+    columns = ["site_id", "digest", "revoked_at"]
+    rows = held.add_columns(literal(now, UtcDateTime))
+    dialect_insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    noted = dialect_insert(revoked_digests).from_select(columns, rows)
+    await tx.execute(
+        noted.on_conflict_do_update(
+            index_elements=["site_id", "digest"], set_={"revoked_at": noted.excluded.revoked_at}
+        )
+    )
+
+
+async def revoke_person(
+    tx: Session, site_id: SiteId, person_id: PersonId, *, now: datetime
+) -> None:
+    """Note that all credentials of a person lost a right now."""
+    held = select(credentials.c.site_id, credentials.c.digest).where(
+        credentials.c.site_id == site_id, credentials.c.person_id == person_id
+    )
+    await revoke(tx, held, now=now)
+
+
+async def revoke_credential(tx: Session, one: SiteCredential, *, now: datetime) -> None:
+    """Note that a credential lost a right now."""
+    held = select(credentials.c.site_id, credentials.c.digest).where(
+        credentials.c.site_id == one.site_id, credentials.c.id == one.id
+    )
+    await revoke(tx, held, now=now)
+
+
+def to_person(row: Row[Any]) -> SitePerson:
+    """Return the person of a row of ``people``."""
+    return SitePerson(
+        site_id=row.site_id,
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        subscribed_at=row.subscribed_at,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def _to_credential(row: Row[Any]) -> SiteCredential:
+    return SiteCredential(
+        site_id=row.site_id,
+        id=row.id,
+        person_id=row.person_id,
+        kind=CredentialKind(row.kind),
+        digest=row.digest,
+        label=row.label,
+        offline=row.offline,
+        blocked_at=row.blocked_at,
+        ends_at=row.ends_at,
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def _person_row(site_id: SiteId, person_id: PersonId) -> Any:
+    return update(people).where(people.c.site_id == site_id, people.c.id == person_id)
+
+
+def _account(site_id: SiteId, email: str | None) -> Any:
+    """Return the account of this address that has a role at the site, as a subquery."""
+    if email is None:
+        return None
+    return (
+        select(accounts.c.id)
+        .join(site_roles, site_roles.c.account_id == accounts.c.id)
+        .where(site_roles.c.site_id == site_id, accounts.c.email == email)
+        .scalar_subquery()
+    )
