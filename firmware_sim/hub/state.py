@@ -92,6 +92,16 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """A CONFIGURE that went out."""
+
+    epoch: int
+    revision: int
+    content: bytes
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockLink:
     """One of this hub's locks. Settings and key follow from the access state."""
 
@@ -100,9 +110,10 @@ class LockLink:
     link_key: bytes
     content: bytes  # digest of what CONFIGURE would bring, revision aside
     confirmed: bytes | None = None  # content that the lock is known to hold; not in flash
-    configured_s: float | None = None  # when CONFIGURE was last sent; not in flash
+    configured: Configured | None = None  # as CONFIGURE was last sent; not in flash
+    log_epoch: int | None = None  # None until the lock has ever been heard
     state: frames.State | None = None  # as the lock last said; not in flash
-    beat_s: float = 0.0  # when TIME was last sent; not in flash
+    beat_s: float | None = None  # when TIME was last sent; not in flash
     missed: int = 0  # heartbeats without a word; not in flash
     online: bool = False  # not in flash
 
