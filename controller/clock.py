@@ -98,10 +98,10 @@ class ScaledCalendar:
         await self._save(mark)
         self._mark, self._marked_link_s = mark, link_s
 
-    async def run(self) -> None:
+    async def run(self, *, every_s: float = SAVE_EVERY_S) -> None:
         """Keep the mark ahead until cancelled."""
         while True:  # for the life of the process
-            await asyncio.sleep(SAVE_EVERY_S)
+            await asyncio.sleep(every_s)
             try:
                 await self.save_mark()
             except Exception:  # noqa: BLE001 - the calendar stands still meanwhile, and goes on
