@@ -8,6 +8,7 @@ from pathlib import Path
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
+PID_WIDTH = 20  # always as wide, so that a shorter number covers a longer one
 
 
 class DataDirectoryError(Exception):
@@ -39,14 +40,13 @@ def _lock(path: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        holder = os.pread(descriptor, PID_WIDTH, 0).decode("ascii", "replace").strip() or "unknown"
         raise DataDirectoryError(
             f"data directory {path} is in use by process {holder}; stop that one, "
             "or give this one its own with DOORWARD_DATA_DIR"
         ) from error
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid():<{PID_WIDTH}}\n".encode(), 0)
         os.fsync(descriptor)  # a full disk shows here, not in the middle of the work
     except OSError as error:
         raise _unusable(path, error) from error
