@@ -1,0 +1,279 @@
+"""A building in memory: hubs, locks, radio and uplink on virtual time, with every fault at hand."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from firmware_sim.flash import MemoryFlash, PowerCutError
+from firmware_sim.hub import step as hub_firmware
+from firmware_sim.hub.state import HubIdentity, HubState
+from firmware_sim.inputs import (
+    Connected,
+    Disconnected,
+    HubInput,
+    LockInput,
+    Present,
+    Press,
+    RadioHeard,
+    Received,
+    Tick,
+)
+from firmware_sim.instant import Instant
+from firmware_sim.lock import step as lock_firmware
+from firmware_sim.lock.state import LockIdentity, LockState
+from firmware_sim.outputs import (
+    Decided,
+    FlashDelete,
+    FlashWrite,
+    MotorOpen,
+    Output,
+    Publish,
+    RadioSend,
+)
+from tests.firmware_sim.cloud import NOON, Cloud, secret
+
+TICK_S = 0.5
+UTC_MS = 1_799_999_000_000
+
+
+@dataclass
+class Hub:
+    """A hub with its flash and its line."""
+
+    identity: HubIdentity
+    cloud: Cloud
+    flash: MemoryFlash = field(default_factory=MemoryFlash)
+    state: HubState | None = None
+    has_uplink: bool = True
+    locks: list["Lock"] = field(default_factory=list)
+    said: list[Publish] = field(default_factory=list)
+    heard: list[Received] = field(default_factory=list)
+    frames: list[bytes] = field(default_factory=list)  # that it sent
+
+    @property
+    def now(self) -> HubState:
+        """The state; the hub has power."""
+        assert self.state is not None
+        return self.state
+
+
+@dataclass
+class Lock:
+    """A lock with its flash and whoever stands before it."""
+
+    name: str
+    identity: LockIdentity
+    hub: Hub
+    flash: MemoryFlash = field(default_factory=MemoryFlash)
+    state: LockState | None = None
+    has_radio: bool = True
+    decided: list[Decided] = field(default_factory=list)
+    opened: int = 0  # how often the motor moved
+    frames: list[bytes] = field(default_factory=list)  # that it sent
+
+    @property
+    def now(self) -> LockState:
+        """The state; the lock has power."""
+        assert self.state is not None
+        return self.state
+
+    @property
+    def list_bytes(self) -> bytes | None:
+        """What the lock holds for offline use, byte by byte."""
+        held = self.now.configuration
+        return held.settings.offline_list if held else None
+
+
+class World:
+    """Everything happens in one queue; time passes only in ``run``."""
+
+    def __init__(self) -> None:
+        self.mono_s = 1000.0
+        self.calendar_s = float(NOON)
+        self.speed = 1
+        self.hubs: list[Hub] = []
+        self.locks: list[Lock] = []
+        self._steps = 0
+        self._queue: deque[Callable[[], None]] = deque()
+
+    def add_hub(self, cloud: Cloud) -> Hub:
+        """Hang up a hub that was claimed."""
+        hub = Hub(identity=cloud.hub_identity(str(len(self.hubs))), cloud=cloud)
+        self.hubs.append(hub)
+        return hub
+
+    def add_lock(self, hub: Hub, *, capacity: int = 39) -> Lock:
+        """Mount a factory-fresh lock within radio range of a hub."""
+        name = str(len(self.locks))
+        identity = LockIdentity(
+            serial=f"LOCK-{name}",
+            key=secret(f"lock {name}"),
+            sticker_secret=secret(f"sticker {name}"),
+            capacity=capacity,
+        )
+        lock = Lock(name=name, identity=identity, hub=hub)
+        hub.locks.append(lock)
+        hub.cloud.lock_names[hub.identity.hub_id][name] = identity
+        self.locks.append(lock)
+        return lock
+
+    def start(self) -> None:
+        """Give everything power, lease and access state; press every lock."""
+        for lock in self.locks:
+            self.power_on(lock)
+            self.tell(lock, Press())
+        for hub in self.hubs:
+            self.power_on(hub)
+            self.deliver(hub, hub.cloud.lease(hub.identity.hub_id))
+            self.deliver(hub, hub.cloud.manifest(hub.identity.hub_id))
+        self.settle()
+
+    def power_on(self, device: Hub | Lock) -> None:
+        """Boot from flash."""
+        instant = self.instant()
+        if isinstance(device, Hub):
+            hub_state, outputs = hub_firmware.boot(device.identity, device.flash.read(), instant)
+            self._do(device, hub_state, outputs)
+            if device.has_uplink:
+                self.tell(device, Connected())
+        else:
+            state, outputs = lock_firmware.boot(device.identity, device.flash.read(), instant)
+            self._do(device, state, outputs)
+
+    def power_off(self, device: Hub | Lock) -> None:
+        """Pull the plug. The flash stays."""
+        device.state = None
+        device.flash.bytes_until_cut = None
+
+    def cut_uplink(self, hub: Hub) -> None:
+        """Pull the network cable."""
+        hub.has_uplink = False
+        self.tell(hub, Disconnected())
+
+    def restore_uplink(self, hub: Hub) -> None:
+        """Plug the network cable in."""
+        hub.has_uplink = True
+        self.tell(hub, Connected())
+
+    def tap(self, lock: Lock, tag: bytes) -> Decided:
+        """Hold a tag to a lock and wait for what comes of it."""
+        before = len(lock.decided)
+        self.tell(lock, Present(tag_number=tag))
+        for _ in range(10):
+            if len(lock.decided) > before:
+                return lock.decided[-1]
+            self.run(TICK_S)
+        raise AssertionError("the lock decided nothing")
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, tick by tick."""
+        for _ in range(int(seconds / TICK_S)):
+            self.skip(TICK_S)
+            for device in (*self.hubs, *self.locks):
+                if device.state is not None:
+                    self.tell(device, Tick())
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass without anybody noticing."""
+        self.mono_s += seconds
+        self.calendar_s += seconds * self.speed
+
+    def deliver(self, hub: Hub, message: Received) -> None:
+        """Bring a message to a hub, if its line is whole."""
+        if hub.has_uplink:
+            hub.heard.append(message)
+            self.tell(hub, message)
+
+    def tell(self, device: Hub | Lock, event: HubInput | LockInput) -> None:
+        """Let something happen to a device, and everything that follows from it."""
+        self._queue.append(lambda: self._step(device, event))
+        self.settle()
+
+    def settle(self) -> None:
+        """Do what is in the queue; nested calls leave it to the outermost."""
+        if self._steps < 0:
+            return
+        steps, self._steps = self._steps, -1
+        try:
+            while self._queue:
+                self._queue.popleft()()
+        finally:
+            self._steps = steps
+
+    def instant(self) -> Instant:
+        """Return the present instant with chance of its own."""
+        self._drawn = getattr(self, "_drawn", 0) + 1
+        entropy = hashlib.sha256(str(self._drawn).encode()).digest()
+        return Instant(mono_s=self.mono_s, entropy=entropy)
+
+    @property
+    def utc_ms(self) -> int:
+        """The link clock's UTC."""
+        return UTC_MS + int(self.mono_s * 1000)
+
+    def _step(self, device: Hub | Lock, event: HubInput | LockInput) -> None:
+        if device.state is None:
+            return
+        if isinstance(device, Hub):
+            assert not isinstance(event, Present | Press)
+            state, outputs = hub_firmware.step(device.now, event, self.instant())  # type: ignore[arg-type]  # a test that mixes up inputs fails at once
+            self._do(device, state, outputs)
+        else:
+            lock_state, outputs = lock_firmware.step(device.now, event, self.instant())  # type: ignore[arg-type]  # as above
+            self._do(device, lock_state, outputs)
+
+    def _do(
+        self, device: Hub | Lock, state: HubState | LockState, outputs: tuple[Output, ...]
+    ) -> None:
+        flash = [each for each in outputs if isinstance(each, FlashWrite | FlashDelete)]
+        assert list(outputs[: len(flash)]) == flash, "flash comes first"
+        try:
+            device.flash.apply(flash)
+        except PowerCutError:
+            self.power_off(device)
+            return
+        device.state = state  # type: ignore[assignment]  # each firmware returns its own kind
+        for output in outputs[len(flash) :]:
+            if isinstance(device, Hub):
+                self._do_hub(device, output)
+            else:
+                self._do_lock(device, output)
+
+    def _do_hub(self, hub: Hub, output: Output) -> None:
+        match output:
+            case Publish():
+                hub.said.append(output)
+                if hub.has_uplink:
+                    self._queue.append(lambda: self._to_cloud(hub, output))
+            case RadioSend():
+                hub.frames.append(output.data)
+                for lock in hub.locks:
+                    self._on_air(lock, lock, output)
+            case MotorOpen():
+                raise AssertionError("a hub has no motor")
+            case _:
+                return
+
+    def _do_lock(self, lock: Lock, output: Output) -> None:
+        match output:
+            case RadioSend():
+                lock.frames.append(output.data)
+                self._on_air(lock, lock.hub, output)
+            case MotorOpen():
+                lock.opened += 1
+            case Decided():
+                lock.decided.append(output)
+            case _:
+                return
+
+    def _on_air(self, lock: Lock, to: Hub | Lock, frame: RadioSend) -> None:
+        if lock.has_radio:
+            self._queue.append(lambda: self._step(to, RadioHeard(data=frame.data)))
+
+    def _to_cloud(self, hub: Hub, publish: Publish) -> None:
+        answers = hub.cloud.hear(
+            hub.identity, publish, calendar_ms=int(self.calendar_s * 1000), utc_ms=self.utc_ms
+        )
+        for answer in answers:
+            self.deliver(hub, answer)
