@@ -1,0 +1,76 @@
+"""Entries as rows. Written once, never changed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.db.engine import Session
+from controller.db.tables.activity import entries
+from controller.db.tables.hardware import locks
+from controller.db.tables.people import credentials
+from controller.domain.ids import CredentialId, LockId, PersonId, SiteId
+
+ROWS_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whose credential it is."""
+
+    credential_id: CredentialId
+    person_id: PersonId
+
+
+async def locks_of(
+    tx: Session, site_ids: Collection[SiteId], lock_ids: Collection[str]
+) -> set[tuple[SiteId, LockId]]:
+    """Return which of these locks belong to which of these sites."""
+    rows = await tx.execute(
+        select(locks.c.site_id, locks.c.id).where(
+            locks.c.site_id.in_(site_ids), locks.c.id.in_(lock_ids)
+        )
+    )
+    return {(SiteId(row.site_id), LockId(row.id)) for row in rows}
+
+
+async def holders(
+    tx: Session, site_ids: Collection[SiteId], digests: Collection[bytes]
+) -> dict[tuple[SiteId, bytes], Holder]:
+    """Return whose these credential digests are at these sites."""
+    if not digests:
+        return {}
+    rows = await tx.execute(
+        select(
+            credentials.c.site_id,
+            credentials.c.digest,
+            credentials.c.id,
+            credentials.c.person_id,
+        ).where(credentials.c.site_id.in_(site_ids), credentials.c.digest.in_(digests))
+    )
+    return {
+        (SiteId(row.site_id), row.digest): Holder(
+            credential_id=CredentialId(row.id), person_id=PersonId(row.person_id)
+        )
+        for row in rows
+    }
+
+
+async def add(tx: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Write entries; those that are there already stay as they are.
+
+    The primary key (site, lock, log epoch, sequence) decides, whoever else is writing. The rows
+    go in its order, so that two writers of the same entries wait for each other and never in a
+    ring.
+    """
+    assert len(rows) <= ROWS_MAX, "a write batch has its bound"
+    if not rows:
+        return
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    key = [column.name for column in entries.primary_key]
+    await tx.execute(
+        insert(entries).on_conflict_do_nothing(),
+        sorted(rows, key=lambda row: [row[name] for name in key]),
+    )

@@ -1,0 +1,1 @@
+"""Compiles, signs and serves what hubs need to know."""

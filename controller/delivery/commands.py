@@ -1,0 +1,167 @@
+"""Remote openings on their way to a hub.
+
+A command lives for ten seconds of the link clock. It is claimed by one guarded UPDATE before it is
+sent, so it is sent once at most; a hub that hears it too late refuses it as well.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from sqlalchemy import ColumnElement, exists, select, tuple_, update
+
+from controller.db.engine import Database, ReadSession, Session
+from controller.db.tables.hardware import commands, hubs, locks
+from controller.delivery.seals import lock_seal_key
+from controller.domain.ids import HubId, LockId, SiteId
+from gateway.protocol import sealing
+from gateway.protocol.messages import Command, CommandOutcome, Reply
+
+TTL_S: Final = 10
+TTL: Final = timedelta(seconds=TTL_S)
+ANSWER_PATIENCE: Final = timedelta(seconds=30)  # then what became of it is unknown
+AT_ONCE_MAX: Final = 100
+
+_STATES: Final = {
+    CommandOutcome.OPENED: "opened",
+    CommandOutcome.REFUSED: "refused",
+    CommandOutcome.EXPIRED: "expired",
+    CommandOutcome.UNREACHABLE: "unreachable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A command that nobody else will send."""
+
+    id: str
+    site_id: SiteId
+    hub_id: HubId
+    lock_id: LockId
+    number: int
+    issued_at: datetime
+    public_key: bytes
+    epoch: int
+
+    def message(self, agreement: X25519PrivateKey) -> Command:
+        """Return what the hub hears; the order in it is for the lock alone."""
+        seal_key = lock_seal_key(
+            agreement,
+            site_id=self.site_id,
+            lock_id=self.lock_id,
+            public_key=self.public_key,
+            epoch=self.epoch,
+        )
+        order = sealing.OpenOrder(command_id=bytes.fromhex(self.id), number=self.number)
+        return Command(
+            command_id=order.command_id,
+            lock_id=bytes.fromhex(self.lock_id),
+            issued_ms=int(self.issued_at.timestamp() * 1000),
+            ttl_s=TTL_S,
+            sealed=sealing.seal(seal_key, order, purpose=sealing.OPEN_ORDER),
+        )
+
+
+async def claim(database: Database, *, now: datetime, utc: datetime) -> list[Claimed]:
+    """Return the commands that wait for online hubs, each to one caller only.
+
+    Those that nobody could send in time expire, and those without an answer become unknown.
+
+    Args:
+        now: The calendar's instant.
+        utc: The link clock's instant.
+    """
+    async with database.read() as view:
+        if not await _is_any_open(view):
+            return []
+    async with database.write() as tx:
+        claimed = await _claim(tx, utc=utc)
+        in_time = commands.c.issued_at.between(utc - TTL, utc + TTL)
+        await _end(tx, "queued", "expired", ~in_time, now=now)
+        late = commands.c.issued_at < utc - ANSWER_PATIENCE
+        await _end(tx, "sent", "unknown", late, now=now)
+    return claimed
+
+
+async def finish(
+    tx: Session, site_id: SiteId, hub_id: HubId, reply: Reply, *, now: datetime
+) -> None:
+    """Note what became of a command, as the hub says; the first answer stands."""
+    await tx.execute(
+        update(commands)
+        .where(
+            commands.c.site_id == site_id,
+            commands.c.id == reply.command_id.hex(),
+            commands.c.hub_id == hub_id,
+            commands.c.state.in_(("sent", "unknown")),
+        )
+        .values(state=_STATES[reply.outcome], finished_at=now)
+    )
+
+
+async def _is_any_open(tx: ReadSession) -> bool:
+    found = await tx.execute(
+        select(commands.c.id).where(commands.c.state.in_(("queued", "sent"))).limit(1)
+    )
+    return found.first() is not None
+
+
+async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
+    is_online = exists().where(
+        hubs.c.site_id == commands.c.site_id,
+        hubs.c.id == commands.c.hub_id,
+        hubs.c.online,
+        hubs.c.retired_at.is_(None),
+    )
+    waiting = (
+        select(commands.c.site_id, commands.c.id)
+        .where(
+            commands.c.state == "queued",
+            commands.c.issued_at.between(utc - TTL, utc + TTL),
+            is_online,
+        )
+        .order_by(commands.c.issued_at)
+        .limit(AT_ONCE_MAX)
+    )
+    taken = await tx.execute(
+        update(commands)
+        .where(tuple_(commands.c.site_id, commands.c.id).in_(waiting), commands.c.state == "queued")
+        .values(state="sent")
+        .returning(commands.c.site_id, commands.c.id)
+    )
+    names = [(row.site_id, row.id) for row in taken]
+    rows = await tx.execute(
+        select(commands, locks.c.public_key, locks.c.epoch)
+        .join(
+            locks,
+            (locks.c.site_id == commands.c.site_id)
+            & (locks.c.id == commands.c.lock_id)
+            & (locks.c.hub_id == commands.c.hub_id),
+        )
+        .where(tuple_(commands.c.site_id, commands.c.id).in_(names))
+        .order_by(commands.c.issued_at)
+    )
+    return [
+        Claimed(
+            id=row.id,
+            site_id=SiteId(row.site_id),
+            hub_id=HubId(row.hub_id),
+            lock_id=LockId(row.lock_id),
+            number=row.number,
+            issued_at=row.issued_at,
+            public_key=row.public_key,
+            epoch=row.epoch,
+        )
+        for row in rows
+    ]
+
+
+async def _end(
+    tx: Session, state: str, end: str, condition: ColumnElement[bool], *, now: datetime
+) -> None:
+    await tx.execute(
+        update(commands)
+        .where(commands.c.state == state, condition)
+        .values(state=end, finished_at=now)
+    )

@@ -1,0 +1,217 @@
+"""What one hub must know, compiled from the rows of its site.
+
+Pure, and a function of the rows alone: the same rows give the same bytes at every instant and on
+every machine, which is what keeps a lock's offline list as it is while a subscription ends and
+comes back.
+
+Source: docs/algorithms/delivery.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from controller.delivery.buckets import divide
+from controller.delivery.seals import lock_seal_key
+from controller.domain.ids import HubId, LockId, PersonId
+from controller.domain.instants import to_seconds
+from controller.domain.offline import offline_list, to_forget
+from controller.domain.schedule import Schedule
+from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
+from gateway.protocol import sealing, sections
+from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
+from gateway.protocol.sections import PURGE_MAX, SECTION_BYTES_MAX, Section, Windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubIdentity:
+    """The hub that is compiled for."""
+
+    id: HubId
+    epoch: int
+    agreement_key: bytes  # X25519, 32 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What sealing for this site's hubs and locks takes."""
+
+    agreement: X25519PrivateKey  # the controller's
+    tag_key: bytes  # the site's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """The access state of one hub."""
+
+    roots: tuple[Root, ...]
+    sections: Mapping[bytes, bytes]  # by hash; all that the roots lead to
+    lists: Mapping[LockId, bytes]  # hash of each lock's offline list
+    time_zone: str
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all sections."""
+        return sum(len(data) for data in self.sections.values())
+
+
+def compile_hub(state: SiteState, hub: HubIdentity, secrets: Secrets) -> Compiled:
+    """Return what the hub must know: its locks, and who may open them when."""
+    locks = [lock for lock in state.locks if lock.hub_id == hub.id]
+    here = {lock.id for lock in locks}
+    groups = [group for group in state.groups if group.lock_ids & here]
+    lists = {lock.id: _offline_list(state, lock) for lock in locks}
+    found = [
+        *divide(SectionKind.SCHEDULES, _schedules(state, groups)),
+        *divide(SectionKind.GROUPS, _groups(groups, here)),
+        *divide(SectionKind.PEOPLE, _people(state, groups)),
+        *divide(SectionKind.LOCKS, _locks(state, locks, hub, secrets)),
+        *lists.values(),
+    ]
+    top = found
+    if len(found) > ROOTS_MAX:
+        top = divide(SectionKind.INDEX, [(section.hash, section.root) for section in found])
+        assert len(top) <= ROOTS_MAX, "two levels name some 50,000 sections"
+        found = [*top, *found]
+    return Compiled(
+        roots=tuple(section.root for section in top),
+        sections={section.hash: section.data for section in found},
+        lists={lock_id: section.hash for lock_id, section in lists.items()},
+        time_zone=state.time_zone,
+    )
+
+
+def _schedules(
+    state: SiteState, groups: Iterable[Group]
+) -> Iterable[tuple[bytes, sections.Schedule]]:
+    for schedule_id in {group.schedule_id for group in groups if group.schedule_id is not None}:
+        key = bytes.fromhex(schedule_id)
+        windows = _windows(state.schedules[schedule_id])
+        yield key, sections.Schedule(schedule_id=key, windows=windows)
+
+
+def _groups(groups: Iterable[Group], here: set[LockId]) -> Iterable[tuple[bytes, sections.Group]]:
+    for group in groups:
+        key = bytes.fromhex(group.id)
+        lock_ids = tuple(bytes.fromhex(lock_id) for lock_id in sorted(group.lock_ids & here))
+        schedule_id = bytes.fromhex(group.schedule_id) if group.schedule_id is not None else None
+        yield key, sections.Group(group_id=key, lock_ids=lock_ids, schedule_id=schedule_id)
+
+
+def _people(state: SiteState, groups: Iterable[Group]) -> Iterable[tuple[bytes, sections.Person]]:
+    """Return those with a credential and a right at some lock of the hub."""
+    member_of: defaultdict[PersonId, list[bytes]] = defaultdict(list)
+    for group in groups:
+        for person_id in group.person_ids:
+            member_of[person_id].append(bytes.fromhex(group.id))
+    held_by: defaultdict[PersonId, list[HeldCredential]] = defaultdict(list)
+    for held in state.credentials:
+        held_by[held.credential.person_id].append(held)
+    for person_id in member_of.keys() & held_by.keys():
+        person = state.people[person_id]
+        key = bytes.fromhex(person_id)
+        yield (
+            key,
+            sections.Person(
+                person_id=key,
+                subscribed=person.subscribed,
+                group_ids=tuple(sorted(member_of[person_id])),
+                credentials=tuple(
+                    sections.Credential(
+                        credential_digest=held.digest,
+                        blocked=held.credential.blocked,
+                        ends_at_s=_seconds(held.credential.ends_at),
+                    )
+                    for held in sorted(held_by[person_id], key=lambda held: held.digest)
+                ),
+                ends_at_s=_seconds(person.ends_at),
+            ),
+        )
+
+
+def _locks(
+    state: SiteState, locks: Iterable[Lock], hub: HubIdentity, secrets: Secrets
+) -> Iterable[tuple[bytes, sections.LockSettings]]:
+    """Return settings and tickets. A ticket's number is the hub's epoch.
+
+    So a hub that takes another's place gets link keys that its predecessor never had.
+    """
+    hub_id, number = bytes.fromhex(hub.id), hub.epoch
+    hub_key = sealing.hub_key(
+        secrets.agreement, X25519PublicKey.from_public_bytes(hub.agreement_key), hub_id=hub_id
+    )
+    for lock in locks:
+        key = bytes.fromhex(lock.id)
+        seal_key = lock_seal_key(
+            secrets.agreement,
+            site_id=state.site_id,
+            lock_id=lock.id,
+            public_key=lock.public_key,
+            epoch=lock.epoch,
+        )
+        lock_ticket = sealing.LockTicket(hub_id=hub_id, number=number, tag_key=secrets.tag_key)
+        hub_ticket = sealing.HubTicket(
+            lock_id=key,
+            number=number,
+            link_key=sealing.link_key(seal_key, hub_id=hub_id, number=number),
+        )
+        yield (
+            key,
+            sections.LockSettings(
+                lock_id=key,
+                serial=lock.serial,
+                open_s=lock.open_s,
+                memory_days=lock.memory_days,
+                pairing=lock.pairing,
+                lock_ticket=sealing.seal(seal_key, lock_ticket, purpose=sealing.LOCK_TICKET),
+                hub_ticket=sealing.seal(hub_key, hub_ticket, purpose=sealing.HUB_TICKET),
+            ),
+        )
+
+
+def _offline_list(state: SiteState, lock: Lock) -> Section:
+    grants = offline_list(state, lock.id)
+    different = {grant.schedule for grant in grants if grant.schedule is not None}
+    schedules = sorted(different, key=lambda schedule: schedule.windows)
+    to_purge = to_forget(state, lock.id)
+    too_many = to_purge[PURGE_MAX:]
+    section = sections.build(
+        SectionKind.OFFLINE_LIST,
+        (
+            sections.OfflineList(
+                lock_id=bytes.fromhex(lock.id),
+                time_zone=state.time_zone,
+                schedules=tuple(_windows(schedule) for schedule in schedules),
+                grants=tuple(
+                    sections.OfflineGrant(
+                        credential_digest=grant.holder.digest,
+                        schedule=_place(schedules, grant.schedule),
+                        ends_at_s=_seconds(grant.ends_at),
+                    )
+                    for grant in grants
+                ),
+                purge=tuple(revoked.digest for revoked in to_purge[:PURGE_MAX]),
+                purge_before_s=to_seconds(too_many[0].revoked_at) + 1 if too_many else None,
+            ),
+        ),
+    )
+    assert len(section.data) <= SECTION_BYTES_MAX, "require_room has let too much through"
+    return section
+
+
+def _place(schedules: list[Schedule], schedule: Schedule | None) -> int | None:
+    return None if schedule is None else schedules.index(schedule)
+
+
+def _windows(schedule: Schedule) -> Windows:
+    return tuple(
+        sections.Window(weekday=window.weekday, start_min=window.start_min, end_min=window.end_min)
+        for window in schedule.windows
+    )
+
+
+def _seconds(instant: datetime | None) -> int | None:
+    return None if instant is None else to_seconds(instant)
