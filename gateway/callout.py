@@ -132,15 +132,16 @@ class Callout:
         secrets = self._broker.secrets
         gatekeeper = await _connect(endpoint, "auth", secrets.auth_password, closed)
         try:
-            self._system = await _connect(endpoint, "system", secrets.system_password, closed)
             async with asyncio.TaskGroup() as tasks:
 
                 async def on_login(message: Msg) -> None:
                     await self._slots.acquire()
                     tasks.create_task(self._answer(message), name="login")
 
+                # First of all: who logs in before this waits for nothing, LOGIN_PATIENCE_S long.
                 await gatekeeper.subscribe("$SYS.REQ.USER.AUTH", cb=on_login)
                 await gatekeeper.flush()
+                self._system = await _connect(endpoint, "system", secrets.system_password, closed)
                 self._is_ready.set()
                 await closed.wait()
         finally:
@@ -167,7 +168,7 @@ class Callout:
         if name == GATEWAY_NAME:
             return _rights(
                 publish=topics.GATEWAY_PUBLISH_SUBJECTS,
-                subscribe=(*topics.GATEWAY_SUBSCRIBE_SUBJECTS, "$MQTT.sub.>"),
+                subscribe=topics.GATEWAY_SUBSCRIBE_SUBJECTS,
                 subscriptions=UNLIMITED,
             )
         if name is None or not topics.is_hub_id(name):

@@ -13,6 +13,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NoReturn
 
 import aiomqtt
@@ -148,11 +149,7 @@ class Session:
 
     def _read(self, client: aiomqtt.Client, message: aiomqtt.Message) -> Received | None:
         """Return the message, or drop, count and acknowledge it so that it never comes again."""
-
-        def acknowledge_message() -> None:
-            if self._client is client:
-                acknowledge(client, message)
-
+        acknowledge_message = partial(acknowledge, client, message)
         if len(message.payload) > MESSAGE_BYTES_MAX:
             reason = "too_large"
         elif message.retain:
@@ -216,7 +213,7 @@ async def connection(
 
 
 def acknowledge(client: aiomqtt.Client, message: aiomqtt.Message) -> None:
-    """Send the PUBACK that the broker waits for."""
+    """Send the PUBACK that the broker waits for; on a lost connection do nothing."""
     # aiomqtt 2.5 offers no public way; test_session.py fails when this one stops working.
     client._client.ack(message.mid, message.qos)  # noqa: SLF001
 

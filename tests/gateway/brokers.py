@@ -31,7 +31,7 @@ from gateway.session import Session
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "mosquitto"
-PATIENCE_S = 20.0
+PATIENCE_S = 15.0
 
 
 class Chance:

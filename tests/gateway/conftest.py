@@ -12,9 +12,12 @@ from tests.gateway.brokers import Broker, RunningNats
 @pytest.fixture(params=["nats", "mosquitto"])
 async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
     """A real broker: the embedded one, then Mosquitto."""
-    start = {"nats": brokers.nats, "mosquitto": brokers.mosquitto}[request.param]
-    async with start(tmp_path) as running:
-        yield running
+    if request.param == "nats":
+        async with brokers.nats(tmp_path) as embedded:
+            yield embedded
+    else:
+        async with brokers.mosquitto(tmp_path) as deployed:
+            yield deployed
 
 
 @pytest.fixture
