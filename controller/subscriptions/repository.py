@@ -11,10 +11,23 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, insert, literal, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.db.engine import ReadSession, Session
+from controller.db.tables.accounts import site_roles
+from controller.db.tables.people import people
 from controller.db.tables.sites import sites
 from controller.db.tables.subscriptions import (
     add_ons,
@@ -24,15 +37,23 @@ from controller.db.tables.subscriptions import (
     subscriptions,
     value_ledger,
 )
+from controller.domain import seats
 from controller.domain.catalogue import Component, Feature
 from controller.domain.entitlements import AddOn, AddOnRedeemed, Holdings, SeatGrant, SeatsRedeemed
 from controller.domain.history import HistoryEntry, to_record
-from controller.domain.ids import SiteId, VoucherId
+from controller.domain.ids import PersonId, SiteId, VoucherId
 from controller.domain.ledger import Posting
-from controller.domain.roles import Actor
+from controller.domain.roles import Actor, SiteRole
+from controller.domain.seats import Holder
 from controller.domain.subscription import Kind, Status, Subscription
 from vouchers.carry_over import Segment
 from vouchers.products import Plan
+
+ROWS_AT_ONCE: Final = 500
+_STANDINGS: Final = {
+    SiteRole.OWNER.value: seats.Standing.OWNER,
+    SiteRole.ADMIN.value: seats.Standing.ADMIN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +65,7 @@ class Standing:
     contact: str  # whom the site asks for a voucher
     released: bool
     holdings: Holdings
+    reminder_at: datetime | None
     version: int
 
 
@@ -131,6 +153,7 @@ async def standing(tx: ReadSession, site_id: SiteId) -> Standing | None:
                 if held.component is not None
             ),
         ),
+        reminder_at=row.reminder_at,
         version=row.version,
     )
 
@@ -174,6 +197,12 @@ async def claim(
     row = _row(subscription, version=version, reminder_at=reminder_at)
     done = await tx.execute(_CLAIM, row | {"site": site_id, "version_read": version_read})
     return done.rowcount == 1
+
+
+async def plan_reminder(tx: Session, site_id: SiteId, reminder_at: datetime | None) -> None:
+    """Store when the next reminder is due."""
+    this = update(subscriptions).where(subscriptions.c.site_id == site_id)
+    await tx.execute(this.values(reminder_at=reminder_at))
 
 
 async def keep_add_on(tx: Session, site_id: SiteId, entry: AddOnRedeemed) -> None:
@@ -236,6 +265,44 @@ async def append(tx: Session, written: Sequence[Written]) -> None:
             for one in written
         ],
     )
+
+
+async def holders(tx: ReadSession, site_id: SiteId, *, now: datetime) -> list[Holder]:
+    """Return who takes one of the plan's seats: subscribed and not expired."""
+    roles = and_(
+        site_roles.c.site_id == people.c.site_id, site_roles.c.account_id == people.c.account_id
+    )
+    rows = await tx.execute(
+        select(people.c.id, people.c.subscribed_at, site_roles.c.role)
+        .select_from(people.outerjoin(site_roles, roles))
+        .where(people.c.site_id == site_id, *seated(now))
+    )
+    return [
+        Holder(
+            person_id=PersonId(row.id),
+            standing=_STANDINGS.get(row.role, seats.Standing.OTHER),
+            subscribed_at=row.subscribed_at,
+        )
+        for row in rows
+    ]
+
+
+def seated(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on ``people`` for taking a seat; an expired person frees it at once."""
+    return (
+        people.c.subscribed_at.is_not(None),
+        or_(people.c.expires_at.is_(None), people.c.expires_at > now),
+    )
+
+
+async def unseat(tx: Session, site_id: SiteId, person_ids: Sequence[PersonId]) -> None:
+    """Take their seats from people; they stay as they are in every other way."""
+    for at in range(0, len(person_ids), ROWS_AT_ONCE):
+        await tx.execute(
+            update(people)
+            .where(people.c.site_id == site_id, people.c.id.in_(person_ids[at : at + ROWS_AT_ONCE]))
+            .values(subscribed_at=None, version=people.c.version + 1)
+        )
 
 
 async def had_free_week(tx: ReadSession, serial: str, *, elsewhere_than: SiteId) -> bool:

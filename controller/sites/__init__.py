@@ -1,0 +1,1 @@
+"""Sites and who has which role there."""

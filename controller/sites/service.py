@@ -1,0 +1,261 @@
+"""Sites: created by an installer, handed over to an owner, edited."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo, available_timezones
+
+from controller.accounts.service import by_email
+from controller.audit.service import Audit
+from controller.db.engine import ReadSession, Session
+from controller.domain.errors import Invalid, NotFound, Refused, Stale
+from controller.domain.ids import AccountId, SiteId
+from controller.domain.roles import Action, Actor, SiteRole
+from controller.outbox import service as outbox
+from controller.ports import Ids
+from controller.sites import repository
+from controller.sites.repository import Site
+from controller.sync.service import Sync
+
+TIME_ZONES: Final = frozenset(available_timezones())
+
+
+class SiteSubscription(Protocol):
+    """What sites need of subscriptions, which stand above them."""
+
+    async def start_free_week(
+        self, tx: Session, actor: Actor, site_id: SiteId, *, zone: ZoneInfo, now: datetime
+    ) -> None:
+        """Give a new site its free week."""
+        ...
+
+    async def change_zone(
+        self, tx: Session, site_id: SiteId, *, zone: ZoneInfo, now: datetime
+    ) -> None:
+        """Follow a site into another time zone, or refuse because no subscription runs."""
+        ...
+
+
+class SiteNotReleased(Refused):
+    """The site is still its installer's; what its owner does has to wait."""
+
+    code = "site_not_released"
+
+
+class UnknownTimeZone(Invalid):
+    """There is no such time zone."""
+
+    code = "unknown_time_zone"
+
+
+class AlreadyOwner(Refused):
+    """The owner cannot become an admin beside himself."""
+
+    code = "already_owner"
+
+
+class Sites:
+    """Changes sites and who has which role there."""
+
+    def __init__(
+        self, *, ids: Ids, audit: Audit, sync: Sync, subscription: SiteSubscription
+    ) -> None:
+        self._ids = ids
+        self._audit = audit
+        self._sync = sync
+        self._subscription = subscription
+
+    async def create(
+        self,
+        tx: Session,
+        actor: Actor,
+        *,
+        name: str,
+        time_zone: str,
+        buy_from: str,
+        now: datetime,
+    ) -> Site:
+        """Create a site with its free week; whoever creates it is its installer.
+
+        Raises:
+            UnknownTimeZone: ``time_zone`` is no IANA name.
+        """
+        actor.require(Action.CREATE_SITE)
+        assert actor.account_id is not None, "a site is created by somebody"
+        zone = _zone(time_zone)
+        site = Site(
+            id=SiteId(self._ids.new()),
+            name=name,
+            time_zone=time_zone,
+            buy_from=buy_from,
+            created_at=now,
+            released_at=None,
+            version=1,
+        )
+        await repository.keep(tx, site)
+        await repository.give(tx, site.id, actor.account_id, SiteRole.INSTALLER)
+        await self._subscription.start_free_week(tx, actor, site.id, zone=zone, now=now)
+        await self._record(tx, actor, "site_created", site.id, now=now, facts={"name": name})
+        return site
+
+    async def edit(
+        self,
+        tx: Session,
+        actor: Actor,
+        site_id: SiteId,
+        *,
+        version_read: int,
+        name: str | None = None,
+        time_zone: str | None = None,
+        buy_from: str | None = None,
+        now: datetime,
+    ) -> Site:
+        """Change what is given and leave the rest.
+
+        Another time zone moves every schedule, so it needs a running subscription like anything
+        else that changes who may open.
+
+        Raises:
+            Stale: Somebody else edited the site first.
+            UnknownTimeZone: ``time_zone`` is no IANA name.
+            NoValidSubscription: The time zone changes while none runs.
+        """
+        actor.require(Action.EDIT_SITE, site_id)
+        before = await _site(tx, site_id)
+        after = replace(
+            before,
+            name=before.name if name is None else name,
+            time_zone=before.time_zone if time_zone is None else time_zone,
+            buy_from=before.buy_from if buy_from is None else buy_from,
+            version=version_read + 1,
+        )
+        if after.time_zone != before.time_zone:
+            zone = _zone(after.time_zone)
+            await self._subscription.change_zone(tx, site_id, zone=zone, now=now)
+            await self._sync.request_revision(tx, site_id)
+        if not await repository.edit(
+            tx,
+            site_id,
+            version_read=version_read,
+            name=after.name,
+            time_zone=after.time_zone,
+            buy_from=after.buy_from,
+        ):
+            raise Stale("The site was changed meanwhile; read it again and repeat your edit.")
+        changed: dict[str, object] = {
+            field: getattr(after, field)
+            for field in ("name", "time_zone", "buy_from")
+            if getattr(after, field) != getattr(before, field)
+        }
+        await self._record(tx, actor, "site_edited", site_id, now=now, facts=changed)
+        return after
+
+    async def hand_over(
+        self, tx: Session, actor: Actor, site_id: SiteId, *, owner_email: str, now: datetime
+    ) -> Site:
+        """Make an account the owner.
+
+        The installer loses his role; an owner who hands on stays as an admin.
+
+        Raises:
+            NoSuchAccount: Nobody has this e-mail address.
+        """
+        actor.require_assign(SiteRole.OWNER, site_id)
+        await _site(tx, site_id)
+        owner = await by_email(tx, owner_email)
+        await repository.change_all(tx, site_id, SiteRole.OWNER, SiteRole.ADMIN)
+        await repository.remove_all(tx, site_id, SiteRole.INSTALLER)
+        await repository.give(tx, site_id, owner.id, SiteRole.OWNER)
+        await repository.release(tx, site_id, now=now)
+        facts = {"owner_id": owner.id}
+        await self._record(tx, actor, "site_handed_over", site_id, now=now, facts=facts)
+        await outbox.put(tx, "site.handed_over", site_id=site_id, now=now, facts=facts)
+        return await _site(tx, site_id)
+
+    async def add_admin(
+        self, tx: Session, actor: Actor, site_id: SiteId, *, email: str, now: datetime
+    ) -> AccountId:
+        """Make an account an admin.
+
+        Raises:
+            NoSuchAccount: Nobody has this e-mail address.
+            AlreadyOwner: It is the owner's.
+        """
+        actor.require_assign(SiteRole.ADMIN, site_id)
+        account = await by_email(tx, email)
+        if await repository.role(tx, site_id, account.id) is SiteRole.OWNER:
+            raise AlreadyOwner(
+                "email: this is the owner, who may do everything an admin may.", field="email"
+            )
+        await repository.give(tx, site_id, account.id, SiteRole.ADMIN)
+        await self._record(
+            tx, actor, "admin_added", site_id, now=now, facts={"account_id": account.id}
+        )
+        return account.id
+
+    async def remove_admin(
+        self, tx: Session, actor: Actor, site_id: SiteId, account_id: AccountId, *, now: datetime
+    ) -> None:
+        """Take the role of an admin from an account.
+
+        Raises:
+            NotFound: It is no admin of the site.
+        """
+        actor.require_assign(SiteRole.ADMIN, site_id)
+        if not await repository.remove(tx, site_id, account_id, SiteRole.ADMIN):
+            raise NotFound("The site has no such admin.", object="admin")
+        await self._record(
+            tx, actor, "admin_removed", site_id, now=now, facts={"account_id": account_id}
+        )
+
+    async def _record(
+        self,
+        tx: Session,
+        actor: Actor,
+        action: str,
+        site_id: SiteId,
+        *,
+        now: datetime,
+        facts: Mapping[str, object],
+    ) -> None:
+        await self._audit.record(
+            tx,
+            actor,
+            action,
+            site_id=site_id,
+            object_kind="site",
+            object_id=site_id,
+            now=now,
+            facts=facts,
+        )
+
+
+def require_released(*, released: bool) -> None:
+    """Refuse what only an owner's site may do.
+
+    Raises:
+        SiteNotReleased: The installer has not handed the site over yet.
+    """
+    if not released:
+        raise SiteNotReleased(
+            "The site has not been handed over yet. Its installer hands it over to the owner "
+            "first; then the owner can do this.",
+            remedy="hand_over_site",
+        )
+
+
+async def _site(tx: ReadSession, site_id: SiteId) -> Site:
+    site = await repository.site(tx, site_id)
+    if site is None:
+        raise NotFound("There is no such site, or you have no role there.", object="site")
+    return site
+
+
+def _zone(time_zone: str) -> ZoneInfo:
+    if time_zone not in TIME_ZONES:
+        raise UnknownTimeZone(
+            f"time_zone: {time_zone[:64]!r} is no time zone; use a name such as Europe/Madrid.",
+            field="time_zone",
+        )
+    return ZoneInfo(time_zone)
