@@ -1,0 +1,190 @@
+"""Hubs and locks in the database."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from controller.db.engine import ReadSession, Session
+from controller.db.tables.access import group_locks
+from controller.db.tables.hardware import commands, hubs, locks
+from controller.domain.errors import NotFound, Stale
+from controller.domain.hardware import FIRST_LOCK_EPOCH, Hub, NewLock, SerialInService, SiteLock
+from controller.domain.ids import HubId, LockId, SiteId
+
+_HUB_FIELDS: Final = tuple(field.name for field in fields(Hub))
+_LOCK_FIELDS: Final = tuple(field.name for field in fields(SiteLock))
+
+
+async def hub(tx: ReadSession, site_id: SiteId, hub_id: HubId) -> Hub:
+    """Return a hub in service at a site.
+
+    Raises:
+        NotFound: The site has none of this id.
+    """
+    found = select(hubs).where(
+        hubs.c.site_id == site_id, hubs.c.id == hub_id, hubs.c.retired_at.is_(None)
+    )
+    row = (await tx.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such hub at this site.", object="hub")
+    return to_hub(row)
+
+
+async def hubs_of(tx: ReadSession, site_id: SiteId) -> Sequence[Hub]:
+    """Return the hubs in service at a site, oldest first."""
+    some = select(hubs).where(hubs.c.site_id == site_id, hubs.c.retired_at.is_(None))
+    rows = await tx.execute(some.order_by(hubs.c.created_at, hubs.c.id))
+    return [to_hub(row) for row in rows]
+
+
+async def add_hub(tx: Session, new: Hub, *, claim_secret: bytes) -> None:
+    """Write a new hub; the unique serial decides between two who register it.
+
+    Raises:
+        SerialInService: A hub of this serial is in service.
+    """
+    row = insert(hubs).values(
+        **asdict(new), claim_secret=claim_secret, lease_signed_at=new.created_at
+    )
+    await _with_serial(tx, row)
+
+
+async def save_hub(tx: Session, edited: Hub, **columns: object) -> Hub:
+    """Write name and serial, and columns that ``Hub`` does not show, over the version read.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+        SerialInService: A hub of this serial is in service.
+    """
+    saved = replace(edited, version=edited.version + 1)
+    one = update(hubs).where(
+        hubs.c.site_id == edited.site_id,
+        hubs.c.id == edited.id,
+        hubs.c.version == edited.version,
+    )
+    row = one.values(name=saved.name, serial=saved.serial, version=saved.version, **columns)
+    if await _with_serial(tx, row) == 0:
+        raise Stale("The hub was changed meanwhile; read it again.", object="hub")
+    return saved
+
+
+async def lock(tx: ReadSession, site_id: SiteId, lock_id: LockId) -> SiteLock:
+    """Return a lock of a site.
+
+    Raises:
+        NotFound: The site has none of this id.
+    """
+    found = select(locks).where(locks.c.site_id == site_id, locks.c.id == lock_id)
+    row = (await tx.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such lock at this site.", object="lock")
+    return to_lock(row)
+
+
+async def locks_of(
+    tx: ReadSession, site_id: SiteId, *, hub_id: HubId | None = None
+) -> Sequence[SiteLock]:
+    """Return the locks of a site, or of one hub, oldest first."""
+    some = select(locks).where(locks.c.site_id == site_id)
+    if hub_id is not None:
+        some = some.where(locks.c.hub_id == hub_id)
+    rows = await tx.execute(some.order_by(locks.c.created_at, locks.c.id))
+    return [to_lock(row) for row in rows]
+
+
+async def count_locks(tx: ReadSession, site_id: SiteId, hub_id: HubId) -> int:
+    """Return how many locks a hub serves."""
+    count = select(func.count()).where(locks.c.site_id == site_id, locks.c.hub_id == hub_id)
+    return int((await tx.execute(count)).scalar_one())
+
+
+async def add_lock(
+    tx: Session, place: Hub, lock_id: LockId, new: NewLock, *, pairing: bytes, now: datetime
+) -> SiteLock:
+    """Write a new lock of a hub; the unique serial decides between two who register it.
+
+    Raises:
+        SerialInService: A lock of this serial is in service.
+    """
+    row = insert(locks).values(
+        **asdict(new),
+        site_id=place.site_id,
+        id=lock_id,
+        hub_id=place.id,
+        pairing=pairing,
+        epoch=FIRST_LOCK_EPOCH,
+        open_number=0,
+        created_at=now,
+        paired=False,
+        log_epoch=0,
+        version=1,
+    )
+    await _with_serial(tx, row)
+    return await lock(tx, place.site_id, lock_id)
+
+
+async def save_lock(tx: Session, edited: SiteLock) -> SiteLock:
+    """Write name and settings over the version that was read, and return the next version.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    saved = replace(edited, version=edited.version + 1)
+    one = update(locks).where(
+        locks.c.site_id == edited.site_id,
+        locks.c.id == edited.id,
+        locks.c.version == edited.version,
+    )
+    row = one.values(
+        name=saved.name,
+        open_s=saved.open_s,
+        memory_days=saved.memory_days,
+        version=saved.version,
+    )
+    if (await tx.execute(row)).rowcount == 0:
+        raise Stale("The lock was changed meanwhile; read it again.", object="lock")
+    return saved
+
+
+async def delete_lock(tx: Session, gone: SiteLock) -> None:
+    """Delete a lock with its places in groups and its commands; entries and audit stay.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    for table in (group_locks, commands):
+        await tx.execute(
+            delete(table).where(table.c.site_id == gone.site_id, table.c.lock_id == gone.id)
+        )
+    one = delete(locks).where(
+        locks.c.site_id == gone.site_id, locks.c.id == gone.id, locks.c.version == gone.version
+    )
+    if (await tx.execute(one)).rowcount == 0:
+        raise Stale("The lock was changed meanwhile; read it again.", object="lock")
+
+
+def to_hub(row: Row[Any]) -> Hub:
+    """Return the hub of a row of ``hubs``."""
+    return Hub(**{name: row._mapping[name] for name in _HUB_FIELDS})  # noqa: SLF001 - the library's public name
+
+
+def to_lock(row: Row[Any]) -> SiteLock:
+    """Return the lock of a row of ``locks``."""
+    return SiteLock(**{name: row._mapping[name] for name in _LOCK_FIELDS})  # noqa: SLF001 - the library's public name
+
+
+async def _with_serial(tx: Session, statement: Any) -> int:
+    """Run a write that may clash with another serial, and return the rows written."""
+    try:
+        async with tx.savepoint():
+            return (await tx.execute(statement)).rowcount
+    except IntegrityError as error:
+        raise SerialInService(
+            "serial: this device is in service already. Retire it there first, or check the "
+            "sticker.",
+            field="serial",
+        ) from error
