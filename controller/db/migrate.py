@@ -45,7 +45,7 @@ async def upgrade(url: str) -> None:
         BrokenReferences: A migration lost rows that others refer to.
     """
     parsed = make_url(url)
-    engine = _engine(parsed)
+    engine = migrating_engine(parsed)
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
@@ -55,7 +55,8 @@ async def upgrade(url: str) -> None:
         await engine.dispose()
 
 
-def _engine(url: URL) -> AsyncEngine:
+def migrating_engine(url: URL) -> AsyncEngine:
+    """Return an engine for changing the schema and nothing else."""
     if url.get_backend_name() == "sqlite":
         # A rebuilt parent table is dropped on the way: with foreign keys on, its children go too.
         return sqlite_engine(url, foreign_keys=False)
@@ -125,7 +126,7 @@ async def write_revision(message: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         url = f"sqlite:///{directory}/scratch.sqlite"
         await upgrade(url)
-        engine = _engine(make_url(url))
+        engine = migrating_engine(make_url(url))
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(autogenerate)

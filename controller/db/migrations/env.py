@@ -1,4 +1,4 @@
-"""Run migrations on the connection that ``controller.db.migrate`` opened."""
+"""Run migrations in the transaction that ``controller.db.migrate`` opened, on SQLite too."""
 
 from typing import Any, Literal
 
@@ -22,7 +22,5 @@ context.configure(
     render_item=_render,
     render_as_batch=True,  # SQLite alters a table by building it anew
     compare_server_default=True,
-    transaction_per_migration=False,
-    transactional_ddl=True,  # ours begins before the first statement, on SQLite too
 )
 context.run_migrations()

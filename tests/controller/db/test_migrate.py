@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, String, make_url, text
 
 from controller.db.engine import Database
 from controller.db.metadata import metadata
-from controller.db.migrate import BrokenReferences, SchemaTooNew, back_up, upgrade
+from controller.db.migrate import BrokenReferences, SchemaTooNew, back_up, migrating_engine, upgrade
 
 
 async def test_migrations_lead_to_the_tables(database: Database) -> None:
@@ -86,6 +87,30 @@ async def test_a_failing_migration_leaves_the_file_as_it_was(tmp_path: Path) -> 
         await upgrade(f"sqlite:///{path}")
 
     assert _tables(path) == {last}
+
+
+async def test_rebuilding_a_parent_keeps_its_children(tmp_path: Path) -> None:
+    """Migrations run without foreign keys: the rebuilt table is dropped, its children are not."""
+
+    def rebuild(connection: Connection) -> None:
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("parent", recreate="always") as parent:
+            parent.add_column(Column("name", String(10)))
+
+    path = tmp_path / "family.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as family:
+        family.executescript(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
+            "CREATE TABLE child (parent_id INTEGER REFERENCES parent (id) ON DELETE CASCADE);"
+            "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);"
+        )
+    engine = migrating_engine(make_url(f"sqlite:///{path}"))
+    async with engine.begin() as connection:
+        await connection.run_sync(rebuild)
+        children = (await connection.exec_driver_sql("SELECT parent_id FROM child")).all()
+    await engine.dispose()
+
+    assert children == [(1,)]
 
 
 def test_a_backup_holds_what_was_committed(tmp_path: Path) -> None:
