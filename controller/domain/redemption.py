@@ -47,9 +47,8 @@ def redeem(
     carried: CarryOver | None = None
     lost_s = 0
     entries: tuple[HistoryEntry, ...]
-    product = voucher.product
-    match product:
-        case PlanProduct():
+    match voucher.product:
+        case PlanProduct() as product:
             change = redeem_plan(
                 holdings.subscription,
                 product,
@@ -60,14 +59,14 @@ def redeem(
             after = replace(holdings, subscription=change.subscription)
             entries, carried, lost_s = change.entries, change.carry_over, change.lost_s
             ends_at = change.subscription.ends_at
-        case AddOnProduct():
+        case AddOnProduct() as product:
             after, added = redeem_add_on(holdings, product, now=now)
             entries, ends_at = (added,), added.ends_at
-        case SeatProduct():
+        case SeatProduct() as product:
             after, seated = redeem_seats(holdings, product, catalogue=catalogue, now=now)
             entries, ends_at = (seated,), seated.ends_at
         case _:
-            assert_never(product)
+            assert_never(voucher.product)
     return Redemption(
         holdings=after,
         entries=entries,

@@ -231,22 +231,7 @@ def redeem_plan(
         same_terms=(product.plan, product.users) == (current.plan, current.users),
     )
     at = _starts_at(old.subscription, now)
-    ends_at_s = to_seconds(at) + carried.balance.seconds
-    require_before_horizon(ends_at_s)
-    entry = PlanRedeemed(
-        at=at,
-        plan=product.plan,
-        users=product.users,
-        ends_at=from_seconds(ends_at_s),
-        catalogue_version=catalogue_version,
-        segments=carried.balance.segments,
-        rest=carried.balance.rest,
-        term_s=product.term_s,
-        rate=product.rate,
-        left_s=carried.left_s,
-        left_value=carried.left_value,
-        carried_s=carried.carried_s,
-    )
+    entry = _redeemed(product, carried, at=at, catalogue_version=catalogue_version)
     return PlanChange(
         subscription=begun(entry),
         entries=(*old.entries, entry),
@@ -349,6 +334,27 @@ def require_before_horizon(ends_at_s: int) -> None:
         raise EndTooLate(
             "The end would be after 2100-01-01. Ask for a voucher with a shorter term."
         )
+
+
+def _redeemed(
+    product: PlanProduct, carried: CarryOver, *, at: datetime, catalogue_version: int
+) -> PlanRedeemed:
+    ends_at_s = to_seconds(at) + carried.balance.seconds
+    require_before_horizon(ends_at_s)
+    return PlanRedeemed(
+        at=at,
+        plan=product.plan,
+        users=product.users,
+        ends_at=from_seconds(ends_at_s),
+        catalogue_version=catalogue_version,
+        segments=carried.balance.segments,
+        rest=carried.balance.rest,
+        term_s=product.term_s,
+        rate=product.rate,
+        left_s=carried.left_s,
+        left_value=carried.left_value,
+        carried_s=carried.carried_s,
+    )
 
 
 def _require_no_downgrade(

@@ -62,6 +62,15 @@ def test_the_processs_time_zone_does_not_matter() -> None:
         time.tzset()
         renewed = redeem(paid(), plan_product(users=11, rate=89), now=INSTANT + 9 * DAY)
         expired = expire(renewed, now=renewed.ends_at)
-        lives.add(repr((renewed, expired, planned(renewed, zone=ZoneInfo("Europe/Madrid")), to_text(INSTANT))))
+        lives.add(
+            repr(
+                (
+                    renewed,
+                    expired,
+                    planned(renewed, zone=ZoneInfo("Europe/Madrid")),
+                    to_text(INSTANT),
+                )
+            )
+        )
 
     assert len(lives) == 1
