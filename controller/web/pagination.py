@@ -78,7 +78,16 @@ def decoded(cursor: str | None, *kinds: type[Key]) -> tuple[Key, ...] | None:
         raise _bad() from error
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
         raise _bad()
+    if not all(_can_be_asked(part) for part in parts):
+        raise _bad()
     return tuple(parts)
+
+
+def _can_be_asked(part: Key) -> bool:
+    """Whether every database takes a part of a key: no NUL, no half character, 64 bits."""
+    if isinstance(part, str):
+        return "\0" not in part and not any("\ud800" <= letter <= "\udfff" for letter in part)
+    return -(2**63) <= part < 2**63
 
 
 def _bad() -> BadCursor:
