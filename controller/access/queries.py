@@ -1,12 +1,12 @@
 """What the rows of a site say about who may open what."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, and_, select
 
-from controller.access.repository import to_schedule
+from controller.access.repository import to_group, to_named_schedule, to_schedule
 from controller.db.engine import ReadSession
 from controller.db.tables.access import access_groups, group_locks, group_people, schedules
 from controller.db.tables.hardware import locks
@@ -14,9 +14,14 @@ from controller.db.tables.people import credentials, people, revoked_digests
 from controller.db.tables.sites import sites
 from controller.domain.access import Credential, CredentialKind, Person
 from controller.domain.errors import NotFound
-from controller.domain.ids import ScheduleId, SiteId
+from controller.domain.groups import NamedSchedule, SiteGroup
+from controller.domain.hardware import SiteLock
+from controller.domain.ids import GroupId, ScheduleId, SiteId
+from controller.domain.people import SitePerson
 from controller.domain.schedule import Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, Revoked, SiteState
+from controller.hardware.repository import to_lock
+from controller.people.repository import to_person
 
 
 async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = False) -> SiteState:
@@ -36,14 +41,14 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
         raise NotFound("There is no such site, or you have no role there.", object="site")
     held = select(credentials).where(credentials.c.site_id == site_id)
     known = select(people).where(people.c.site_id == site_id)
-    members = select(group_people).where(group_people.c.site_id == site_id)
+    joined = select(group_people).where(group_people.c.site_id == site_id)
     if offline_only:
         held = held.where(credentials.c.offline)
         some = select(credentials.c.person_id).where(
             credentials.c.site_id == site_id, credentials.c.offline
         )
         known = known.where(people.c.id.in_(some))
-        members = members.where(group_people.c.person_id.in_(some))
+        joined = joined.where(group_people.c.person_id.in_(some))
     return SiteState(
         site_id=site_id,
         time_zone=zone,
@@ -51,16 +56,16 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
         credentials=tuple(
             _credential(row) for row in await tx.execute(held.order_by(credentials.c.id))
         ),
-        groups=await _groups(tx, site_id, members),
+        groups=await _groups(tx, site_id, joined),
         schedules=await _schedules(tx, site_id),
         locks=await _locks(tx, site_id),
         revoked=await _revoked(tx, site_id),
     )
 
 
-async def _groups(tx: ReadSession, site_id: SiteId, members: Select[Any]) -> tuple[Group, ...]:
+async def _groups(tx: ReadSession, site_id: SiteId, joined: Select[Any]) -> tuple[Group, ...]:
     doors = select(group_locks).where(group_locks.c.site_id == site_id)
-    person_ids = _gathered((row.group_id, row.person_id) for row in await tx.execute(members))
+    person_ids = _gathered((row.group_id, row.person_id) for row in await tx.execute(joined))
     lock_ids = _gathered((row.group_id, row.lock_id) for row in await tx.execute(doors))
     rows = await tx.execute(
         select(access_groups).where(access_groups.c.site_id == site_id).order_by(access_groups.c.id)
@@ -108,6 +113,57 @@ async def _revoked(tx: ReadSession, site_id: SiteId) -> tuple[Revoked, ...]:
         .order_by(revoked_digests.c.digest)
     )
     return tuple(Revoked(digest=row.digest, revoked_at=row.revoked_at) for row in rows)
+
+
+async def schedules_of(tx: ReadSession, site_id: SiteId) -> Sequence[NamedSchedule]:
+    """Return the schedules of a site by name."""
+    some = select(schedules).where(schedules.c.site_id == site_id)
+    return [to_named_schedule(row) for row in await tx.execute(some.order_by(schedules.c.name))]
+
+
+async def groups_of_site(
+    tx: ReadSession, site_id: SiteId, *, after_id: str | None, limit: int
+) -> Sequence[SiteGroup]:
+    """Return access groups of a site after an id, by id, at most ``limit``."""
+    some = select(access_groups).where(access_groups.c.site_id == site_id)
+    if after_id is not None:
+        some = some.where(access_groups.c.id > after_id)
+    return [
+        to_group(row) for row in await tx.execute(some.order_by(access_groups.c.id).limit(limit))
+    ]
+
+
+async def members(
+    tx: ReadSession, site_id: SiteId, group_id: GroupId, *, after_id: str | None, limit: int
+) -> Sequence[SitePerson]:
+    """Return people of a group after an id, by id, at most ``limit``."""
+    some = (
+        select(people)
+        .join(
+            group_people,
+            and_(
+                group_people.c.site_id == people.c.site_id,
+                group_people.c.person_id == people.c.id,
+            ),
+        )
+        .where(people.c.site_id == site_id, group_people.c.group_id == group_id)
+    )
+    if after_id is not None:
+        some = some.where(people.c.id > after_id)
+    return [to_person(row) for row in await tx.execute(some.order_by(people.c.id).limit(limit))]
+
+
+async def locks_of_group(tx: ReadSession, site_id: SiteId, group_id: GroupId) -> Sequence[SiteLock]:
+    """Return the locks of a group, oldest first."""
+    some = (
+        select(locks)
+        .join(
+            group_locks,
+            and_(group_locks.c.site_id == locks.c.site_id, group_locks.c.lock_id == locks.c.id),
+        )
+        .where(locks.c.site_id == site_id, group_locks.c.group_id == group_id)
+    )
+    return [to_lock(row) for row in await tx.execute(some.order_by(locks.c.created_at, locks.c.id))]
 
 
 def _person(row: Row[Any]) -> Person:

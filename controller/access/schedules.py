@@ -24,13 +24,6 @@ class WindowValues(TypedDict):
     end_min: int
 
 
-class ScheduleEdit(TypedDict, total=False):
-    """What is to become of a schedule; what is left out stays."""
-
-    name: str
-    windows: Sequence[WindowValues]
-
-
 class Schedules:
     """The schedules of sites."""
 
@@ -74,11 +67,22 @@ class Schedules:
         site_id: SiteId,
         schedule_id: ScheduleId,
         *,
-        edit: ScheduleEdit,
+        name: str | None,
+        windows: Sequence[WindowValues] | None,
         if_match: int,
         now: datetime,
     ) -> NamedSchedule:
         """Edit a schedule; all groups that follow it follow the new one.
+
+        Args:
+            tx: The change's transaction.
+            actor: Who asks.
+            site_id: The site.
+            schedule_id: The schedule.
+            name: None leaves it.
+            windows: None leaves them.
+            if_match: The version that was edited.
+            now: The instant.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
@@ -90,9 +94,11 @@ class Schedules:
         """
         await self._changes.begin(tx, site_id, now=now)
         before = await self._read(tx, site_id, schedule_id, if_match)
-        after = replace(before, name=edit.get("name", before.name))
-        if "windows" in edit:
-            after = replace(after, schedule=schedule_of(edit["windows"]))
+        after = replace(
+            before,
+            name=before.name if name is None else name,
+            schedule=before.schedule if windows is None else schedule_of(windows),
+        )
         saved = await repository.save_schedule(tx, after)
         changed = before.schedule != after.schedule
         await self._end(tx, actor, "schedule_edited", saved, now=now, reaches_doors=changed)

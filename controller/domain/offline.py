@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from controller.domain.access import DenyReason
 from controller.domain.errors import Refused
 from controller.domain.ids import LockId
 from controller.domain.schedule import WINDOWS_MAX, Schedule, Window
@@ -55,6 +56,17 @@ def offline_list(state: SiteState, lock_id: LockId) -> tuple[OfflineGrant, ...]:
                 )
             )
     return tuple(sorted(grants, key=lambda grant: grant.holder.digest))
+
+
+def why_not_listed(state: SiteState, held: HeldCredential, lock_id: LockId) -> DenyReason | None:
+    """Return why a credential with offline access is not on a lock's list; None: it is."""
+    if held.credential.blocked:
+        return DenyReason.CREDENTIAL_BLOCKED
+    if not state.people[held.credential.person_id].subscribed:
+        return DenyReason.PERSON_UNSUBSCRIBED
+    if not _rights(state, held, _groups_at(state, lock_id)):
+        return DenyReason.NO_ACCESS_TO_LOCK
+    return None
 
 
 def to_forget(state: SiteState, lock_id: LockId) -> tuple[Revoked, ...]:

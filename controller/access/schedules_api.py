@@ -1,0 +1,155 @@
+"""Schedules over REST."""
+
+from dataclasses import asdict
+from typing import Annotated, Self, TypedDict
+
+from pydantic import ConfigDict, Field, with_config
+
+from controller.access import queries, repository
+from controller.access.schedules import Schedules, WindowValues
+from controller.domain.groups import NamedSchedule
+from controller.domain.ids import ScheduleId, SiteId
+from controller.domain.roles import Action
+from controller.people.fields import Name
+from controller.web.api import Call, delete, get, patch, post
+from controller.web.models import WHOLE, In, Out, Versioned
+
+SCHEDULES = "/sites/{site_id}/schedules"
+SCHEDULE = SCHEDULES + "/{schedule_id}"
+WINDOWS_TYPED_MAX = 200
+NUMBER_MAX = 10_000  # wide enough that the rules, not the form, say what is wrong
+
+Minute = Annotated[int, Field(ge=0, le=NUMBER_MAX, description="Minutes since midnight."), WHOLE]
+
+
+class WindowIn(In):
+    """A time of one weekday, by the clock on the site's wall."""
+
+    weekday: Annotated[
+        int, Field(ge=0, le=NUMBER_MAX, description="Monday is 0, Sunday is 6."), WHOLE
+    ]
+    start_min: Minute
+    end_min: Annotated[
+        int, Field(ge=0, le=NUMBER_MAX, description="First minute outside, at most 1440."), WHOLE
+    ]
+
+    def values(self) -> WindowValues:
+        """Return the window for the rules to judge."""
+        return WindowValues(weekday=self.weekday, start_min=self.start_min, end_min=self.end_min)
+
+
+Windows = Annotated[list[WindowIn], Field(max_length=WINDOWS_TYPED_MAX)]
+
+
+class ScheduleIn(In):
+    """A schedule to be."""
+
+    name: Name
+    windows: Windows
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class SchedulePatch(TypedDict, total=False):
+    """What is to become of a schedule; what is left out stays."""
+
+    name: Name
+    windows: Windows
+
+
+class WindowOut(Out):
+    """A time of one weekday."""
+
+    weekday: int
+    start_min: int
+    end_min: int
+
+
+class ScheduleOut(Versioned):
+    """A schedule."""
+
+    id: ScheduleId
+    name: str
+    windows: list[WindowOut]
+
+    @classmethod
+    def of(cls, one: NamedSchedule) -> Self:
+        """Return a schedule as it is shown."""
+        windows = [WindowOut(**asdict(window)) for window in one.schedule.windows]
+        return cls(id=one.id, name=one.name, windows=windows, version=one.version)
+
+
+class SchedulesOut(Out):
+    """All schedules of a site."""
+
+    items: list[ScheduleOut]
+
+
+class SchedulesApi:
+    """The schedules of a site."""
+
+    tag = "schedules"
+
+    def __init__(self, schedules: Schedules) -> None:
+        self._schedules = schedules
+
+    @get(SCHEDULES, requires=Action.READ_ACCESS)
+    async def listed(self, call: Call, site_id: SiteId) -> SchedulesOut:
+        """List schedules."""
+        async with call.db.read() as tx:
+            found = await queries.schedules_of(tx, site_id)
+        return SchedulesOut(items=[ScheduleOut.of(one) for one in found])
+
+    @post(SCHEDULES, requires=Action.MANAGE_ACCESS, status=201)
+    async def add(self, call: Call, site_id: SiteId, body: ScheduleIn) -> ScheduleOut:
+        """Make a schedule."""
+        async with call.db.write() as tx:
+            one = await self._schedules.add(
+                tx,
+                call.actor,
+                site_id,
+                name=body.name,
+                windows=[window.values() for window in body.windows],
+                now=call.now,
+            )
+        return ScheduleOut.of(one)
+
+    @get(SCHEDULE, requires=Action.READ_ACCESS)
+    async def one(self, call: Call, site_id: SiteId, schedule_id: ScheduleId) -> ScheduleOut:
+        """Show a schedule."""
+        async with call.db.read() as tx:
+            return ScheduleOut.of(await repository.schedule(tx, site_id, schedule_id))
+
+    @patch(SCHEDULE, requires=Action.MANAGE_ACCESS)
+    async def edit(
+        self,
+        call: Call,
+        site_id: SiteId,
+        schedule_id: ScheduleId,
+        if_match: int,
+        body: SchedulePatch,
+    ) -> ScheduleOut:
+        """Edit a schedule; the groups that follow it follow the new one."""
+        async with call.db.write() as tx:
+            one = await self._schedules.edit(
+                tx,
+                call.actor,
+                site_id,
+                schedule_id,
+                name=body.get("name"),
+                windows=[window.values() for window in body["windows"]]
+                if "windows" in body
+                else None,
+                if_match=if_match,
+                now=call.now,
+            )
+        return ScheduleOut.of(one)
+
+    @delete(SCHEDULE, requires=Action.MANAGE_ACCESS)
+    async def remove(
+        self, call: Call, site_id: SiteId, schedule_id: ScheduleId, if_match: int
+    ) -> None:
+        """Delete a schedule that no group follows."""
+        async with call.db.write() as tx:
+            await self._schedules.delete(
+                tx, call.actor, site_id, schedule_id, if_match=if_match, now=call.now
+            )
