@@ -1,0 +1,280 @@
+"""Hubs and locks in real time: steps with flash in files, the uplink over MQTT, the radio here."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from firmware_sim.flash import FileFlash
+from firmware_sim.hub import step as hub_firmware
+from firmware_sim.hub.state import HubState
+from firmware_sim.inputs import (
+    Connected,
+    Disconnected,
+    HubInput,
+    LockInput,
+    Present,
+    RadioHeard,
+    Received,
+    Tick,
+)
+from firmware_sim.instant import Instant
+from firmware_sim.link import Address, HubLink, tls_context
+from firmware_sim.lock import step as lock_firmware
+from firmware_sim.lock.state import LockIdentity, LockState
+from firmware_sim.outputs import (
+    Colour,
+    Decided,
+    FlashDelete,
+    FlashWrite,
+    Led,
+    MotorOpen,
+    Noted,
+    Output,
+    Publish,
+    RadioSend,
+)
+from firmware_sim.provision import Provisioned
+from gateway.protocol.topics import UpKind
+
+log = structlog.get_logger()
+
+TICK_S: Final = 0.25
+OUTBOX_MAX: Final = 256  # more is dropped; the hub says again what matters
+SENDERS: Final = 4
+ENTROPY_BYTES: Final = 32
+DECISION_S: Final = 6.0  # well above a lock's patience
+
+
+class Chance(Protocol):
+    """Unpredictable bytes."""
+
+    def token_bytes(self, count: int, /) -> bytes:
+        """Return ``count`` bytes that nobody can guess."""
+        ...
+
+
+class NoPowerError(Exception):
+    """The device is switched off."""
+
+
+class SimLock:
+    """A lock, whoever stands before it, and the air between it and its hub."""
+
+    def __init__(self, name: str, identity: LockIdentity, *, flash: Path, chance: Chance) -> None:
+        self.name = name
+        self.identity = identity
+        self.hub: SimHub | None = None
+        self.has_radio = True
+        self.openings = 0
+        self.state: LockState | None = None
+        self._flash_path = flash
+        self._chance = chance
+        self._decisions: asyncio.Queue[Decided] = asyncio.Queue(1)
+
+    def power_on(self) -> None:
+        """Boot from flash."""
+        if self.state is None:
+            self._flash = FileFlash(self._flash_path)
+            booted = lock_firmware.boot(self.identity, self._flash.read(), self._instant())
+            self._do(*booted)
+
+    def power_off(self) -> None:
+        """Pull the plug."""
+        if self.state is not None:
+            self.state = None
+            self._flash.close()
+
+    def feed(self, event: LockInput) -> None:
+        """Let something happen to the lock."""
+        if self.state is not None:
+            self._do(*lock_firmware.step(self.state, event, self._instant()))
+
+    async def tap(self, tag_number: bytes) -> Decided:
+        """Hold a tag to the reader and wait for what comes of it.
+
+        Raises:
+            NoPowerError: The lock is switched off.
+        """
+        if self.state is None:
+            raise NoPowerError(f"lock {self.name} has no power")
+        while not self._decisions.empty():
+            self._decisions.get_nowait()
+        self.feed(Present(tag_number=tag_number))
+        async with asyncio.timeout(DECISION_S):
+            return await self._decisions.get()
+
+    def _instant(self) -> Instant:
+        return _instant(self._chance)
+
+    def _do(self, state: LockState, outputs: tuple[Output, ...]) -> None:
+        self._flash.apply(_flash_operations(outputs))
+        self.state = state
+        for output in outputs:
+            match output:
+                case RadioSend() if self.hub is not None and self.has_radio:
+                    _soon(self.hub.feed, RadioHeard(data=output.data))
+                case MotorOpen():
+                    self.openings += 1
+                case Decided():
+                    if not self._decisions.full():
+                        self._decisions.put_nowait(output)
+                case Noted():
+                    log.info("lock_noted", lock=self.name, text=output.text)
+                case _:
+                    continue
+
+
+class SimHub:
+    """A hub, its line to the cloud and its locks."""
+
+    def __init__(
+        self,
+        name: str,
+        provisioned: Provisioned,
+        locks: list[SimLock],
+        *,
+        flash: Path,
+        chance: Chance,
+    ) -> None:
+        self.name = name
+        self.locks = locks
+        self.has_uplink = True
+        self.colour: Colour | None = None
+        self.state: HubState | None = None
+        self._identity = provisioned.identity
+        self._flash_path = flash
+        self._chance = chance
+        self._outbox: asyncio.Queue[tuple[UpKind, bytes]] = asyncio.Queue(OUTBOX_MAX)
+        self._link = HubLink(
+            Address(
+                host=provisioned.broker_host,
+                port=provisioned.broker_port,
+                tls=tls_context(
+                    authority_pem=provisioned.authority_pem, identity=provisioned.tls_file
+                ),
+            ),
+            hub_id=provisioned.identity.hub_id.hex(),
+            randomness=chance,
+        )
+        for lock in locks:
+            lock.hub = self
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker can be reached right now."""
+        return self.state is not None and self._link.is_connected
+
+    def power_on(self) -> None:
+        """Boot from flash, and connect."""
+        if self.state is None:
+            self._flash = FileFlash(self._flash_path)
+            booted = hub_firmware.boot(self._identity, self._flash.read(), _instant(self._chance))
+            self._do(*booted)
+            if self.has_uplink:
+                self._link.restore()
+
+    def power_off(self) -> None:
+        """Pull the plug."""
+        if self.state is not None:
+            self.state = None
+            self.colour = None
+            self._flash.close()
+            self._link.cut()
+
+    def cut_uplink(self) -> None:
+        """Pull the network cable."""
+        self.has_uplink = False
+        self._link.cut()
+
+    def restore_uplink(self) -> None:
+        """Plug the network cable in."""
+        self.has_uplink = True
+        if self.state is not None:
+            self._link.restore()
+
+    def feed(self, event: HubInput) -> None:
+        """Let something happen to the hub."""
+        if self.state is not None:
+            self._do(*hub_firmware.step(self.state, event, _instant(self._chance)))
+
+    def tick(self) -> None:
+        """Let time pass, and notice a lost connection."""
+        if self.state is not None and self.state.uplink.connected and not self._link.is_connected:
+            self.feed(Disconnected())
+        self.feed(Tick())
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._link.run(on_connected=lambda: self.feed(Connected())))
+            tasks.create_task(self._receive())
+            for _ in range(SENDERS):
+                tasks.create_task(self._send())
+
+    async def _receive(self) -> None:
+        while True:  # for as long as the hub runs
+            heard = await self._link.receive()
+            self.feed(Received(kind=heard.kind, payload=heard.payload))
+
+    async def _send(self) -> None:
+        while True:  # for as long as the hub runs
+            kind, payload = await self._outbox.get()
+            await self._link.send(kind, payload)
+
+    def _do(self, state: HubState, outputs: tuple[Output, ...]) -> None:
+        self._flash.apply(_flash_operations(outputs))
+        self.state = state
+        for output in outputs:
+            match output:
+                case Publish():
+                    if not self._outbox.full():
+                        self._outbox.put_nowait((output.kind, output.payload))
+                case RadioSend():
+                    for lock in self.locks:
+                        if lock.has_radio:
+                            _soon(lock.feed, RadioHeard(data=output.data))
+                case Led():
+                    self.colour = output.colour
+                    log.info("hub_led_changed", hub=self.name, colour=str(output.colour))
+                case Noted():
+                    log.info("hub_noted", hub=self.name, text=output.text)
+                case _:
+                    continue
+
+
+async def run(hubs: list[SimHub]) -> None:
+    """Give everything power and let it live until cancelled."""
+    for hub in hubs:
+        for lock in hub.locks:
+            lock.power_on()
+        hub.power_on()
+    async with asyncio.TaskGroup() as tasks:
+        for hub in hubs:
+            tasks.create_task(hub.run(), name=f"hub {hub.name}")
+        tasks.create_task(_tick(hubs), name="tick")
+
+
+async def _tick(hubs: list[SimHub]) -> None:
+    while True:  # for as long as the simulation runs
+        await asyncio.sleep(TICK_S)
+        for hub in hubs:
+            hub.tick()
+            for lock in hub.locks:
+                lock.feed(Tick())
+
+
+def _instant(chance: Chance) -> Instant:
+    mono_s = asyncio.get_running_loop().time()
+    return Instant(mono_s=mono_s, entropy=chance.token_bytes(ENTROPY_BYTES))
+
+
+def _flash_operations(outputs: tuple[Output, ...]) -> list[FlashWrite | FlashDelete]:
+    return [each for each in outputs if isinstance(each, FlashWrite | FlashDelete)]
+
+
+def _soon(feed: Callable[[RadioHeard], None], frame: RadioHeard) -> None:
+    """Bring a frame over the air, after this step."""
+    asyncio.get_running_loop().call_soon(feed, frame)
