@@ -59,7 +59,7 @@ def running_server(folder: Path) -> Iterator[str]:
         settings = SETTINGS | {"port": str(port), "unix_socket_directories": f"'{top}'"}
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
-        control = [folder / "pg_ctl", "-D", data, "-w", "-l", Path(top) / "log"]
+        control: list[str | Path] = [folder / "pg_ctl", "-D", data, "-w", "-l", Path(top) / "log"]
         subprocess.run([*control, "start"], check=True, **quiet)
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}"
