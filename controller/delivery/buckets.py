@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Final
 
 from gateway.protocol import cbor, sections, wire
-from gateway.protocol.messages import SectionKind
-from gateway.protocol.sections import SECTION_BYTES_MAX, Item, Section
+from gateway.protocol.messages import ROOTS_MAX, SectionKind
+from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX, Item, Section
 
 _HEAD_BYTES: Final = 5  # the map, its key and the length of the list, at their longest
 
@@ -39,19 +39,21 @@ def divide(kind: SectionKind, items: Iterable[tuple[bytes, Item]]) -> list[Secti
         for key, item in items
     ]
     leaves.sort(key=lambda leaf: leaf.path)
+    items_max = ROOTS_MAX if kind is SectionKind.INDEX else ITEMS_MAX
     return [
         sections.build(kind, tuple(leaf.item for leaf in bucket))
-        for bucket in _buckets(leaves, bit=255)
+        for bucket in _buckets(leaves, items_max, bit=255)
     ]
 
 
-def _buckets(leaves: Sequence[_Leaf], *, bit: int) -> Iterator[Sequence[_Leaf]]:
+def _buckets(leaves: Sequence[_Leaf], items_max: int, *, bit: int) -> Iterator[Sequence[_Leaf]]:
     if not leaves:
         return
-    if sum(leaf.size for leaf in leaves) + _HEAD_BYTES <= SECTION_BYTES_MAX:
+    size = sum(leaf.size for leaf in leaves) + _HEAD_BYTES
+    if size <= SECTION_BYTES_MAX and len(leaves) <= items_max:
         yield leaves
         return
     assert len(leaves) > 1, "one item alone is larger than a section"
     half = next((n for n, leaf in enumerate(leaves) if leaf.path >> bit & 1), len(leaves))
-    yield from _buckets(leaves[:half], bit=bit - 1)
-    yield from _buckets(leaves[half:], bit=bit - 1)
+    yield from _buckets(leaves[:half], items_max, bit=bit - 1)
+    yield from _buckets(leaves[half:], items_max, bit=bit - 1)

@@ -60,7 +60,8 @@ class Compiled:
 
 def compile_hub(state: SiteState, hub: HubIdentity, secrets: Secrets) -> Compiled:
     """Return what the hub must know: its locks, and who may open them when."""
-    locks = [lock for lock in state.locks if lock.hub_id == hub.id]
+    mine = (lock for lock in state.locks if lock.hub_id == hub.id)
+    locks = sorted(mine, key=lambda lock: lock.id)
     here = {lock.id for lock in locks}
     groups = [group for group in state.groups if group.lock_ids & here]
     lists = {lock.id: _offline_list(state, lock) for lock in locks}
@@ -176,7 +177,8 @@ def _offline_list(state: SiteState, lock: Lock) -> Section:
     grants = offline_list(state, lock.id)
     different = {grant.schedule for grant in grants if grant.schedule is not None}
     schedules = sorted(different, key=lambda schedule: schedule.windows)
-    to_purge = to_forget(state, lock.id)
+    to_purge = sorted(to_forget(state, lock.id), key=lambda revoked: revoked.digest)
+    to_purge.sort(key=lambda revoked: revoked.revoked_at, reverse=True)
     too_many = to_purge[PURGE_MAX:]
     section = sections.build(
         SectionKind.OFFLINE_LIST,
