@@ -9,7 +9,7 @@ from firmware_sim import link
 from firmware_sim.hub import access, commands, expiry, journal, locks, uplink
 from firmware_sim.lock import door, pairing
 from gateway import presence
-from gateway.protocol import cbor, messages, sections
+from gateway.protocol import cbor, claim, messages, sections
 from gateway.protocol.topics import DownKind, UpKind
 from tests.gateway.protocol import diagnose, examples, shapes
 from tests.gateway.protocol.test_cddl import CHOICE, CHOICE_RULE, ENUMERATIONS, MAP_RULE, TEXT
@@ -112,6 +112,12 @@ def test_every_topic_is_named() -> None:
     """The list of topics has every kind of both directions, in the order of the source."""
     assert f"hub to controller: {' '.join(UpKind)}\n" in PAGES["README.md"]
     assert f"controller to hub: {' '.join(DownKind)}\n" in PAGES["README.md"]
+
+
+def test_the_claims_addresses_are_named() -> None:
+    """Where a hub asks, with which type and bound to what, stands in the page about trust."""
+    for text in (claim.PATH, claim.CA_PATH, claim.CONTENT_TYPE, claim.EXTERNAL.decode()):
+        assert text in PAGES["trust.md"]
 
 
 def test_numbers_are_those_of_the_code() -> None:
