@@ -1,0 +1,15 @@
+"""What pages and API show of accounts."""
+
+from sqlalchemy import select
+
+from controller.accounts.repository import Account, account_of
+from controller.db.engine import ReadSession
+from controller.db.tables.accounts import accounts
+
+
+async def listed(tx: ReadSession, *, after: str | None, limit: int) -> list[Account]:
+    """Return accounts by e-mail address, those after one first."""
+    query = select(accounts).order_by(accounts.c.email).limit(limit)
+    if after is not None:
+        query = query.where(accounts.c.email > after)
+    return [account_of(row) for row in await tx.execute(query)]
