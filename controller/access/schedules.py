@@ -10,7 +10,7 @@ from controller.db.engine import Session
 from controller.domain.errors import Stale
 from controller.domain.groups import NamedSchedule, ScheduleInUse
 from controller.domain.ids import ScheduleId, SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.domain.schedule import InvalidSchedule, Schedule, Window
 from controller.people.changes import Changes
 from controller.ports import Ids
@@ -48,7 +48,7 @@ class Schedules:
             InvalidSchedule: A window cannot be, or there are too many; it names which.
             NameTaken: The site has another of this name.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         new = NamedSchedule(
             site_id=site_id,
             id=ScheduleId(self._ids.new()),
@@ -92,7 +92,7 @@ class Schedules:
             NameTaken: The site has another of this name.
             OfflineSchedulesFull: A lock cannot keep this schedule for offline use.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         before = await self._read(tx, site_id, schedule_id, if_match)
         after = replace(
             before,
@@ -122,7 +122,7 @@ class Schedules:
             Stale: ``if_match`` is not the present version.
             ScheduleInUse: Groups follow it.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         one = await self._read(tx, site_id, schedule_id, if_match)
         groups = await repository.groups_following(tx, one)
         if groups:

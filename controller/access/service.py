@@ -10,7 +10,7 @@ from controller.domain.errors import Stale
 from controller.domain.groups import SiteGroup
 from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.people import GROUPS_MAX, TooManyGroups
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.hardware.repository import lock as lock_of_site
 from controller.people.changes import Changes
 from controller.people.repository import person as person_of_site
@@ -49,7 +49,7 @@ class Groups:
             NotFound: The site has no such schedule.
             NameTaken: The site has another of this name.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         await _require_schedule(tx, site_id, schedule_id)
         group = SiteGroup(
             site_id=site_id,
@@ -83,7 +83,7 @@ class Groups:
             NameTaken: The site has another of this name.
             OfflineSchedulesFull: A lock cannot keep this schedule for offline use.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         before = await self._read(tx, site_id, group_id, if_match)
         after = replace(before, **edit)
         await _require_schedule(tx, site_id, after.schedule_id)
@@ -109,7 +109,7 @@ class Groups:
             NotFound: The site has no such group.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await self._read(tx, site_id, group_id, if_match)
         await repository.revoke_members(tx, group, now=now)
         await repository.delete_group(tx, group)
@@ -133,7 +133,7 @@ class Groups:
             TooManyGroups: The person is in as many groups as one can be.
             OfflineListFull: A lock has no room for the person's offline credentials.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
         person = await person_of_site(tx, site_id, person_id)
         if not await repository.add_member(tx, group, person.id):
@@ -165,7 +165,7 @@ class Groups:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site has no such group or person.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
         person = await person_of_site(tx, site_id, person_id)
         if await repository.remove_member(tx, group, person.id):
@@ -191,7 +191,7 @@ class Groups:
             NotFound: The site has no such group or lock.
             OfflineListFull: The lock has no room for the members' offline credentials.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
         lock = await lock_of_site(tx, site_id, lock_id)
         if await repository.add_lock(tx, group, lock.id):
@@ -215,7 +215,7 @@ class Groups:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site has no such group or lock.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
         lock = await lock_of_site(tx, site_id, lock_id)
         if await repository.remove_lock(tx, group, lock.id):

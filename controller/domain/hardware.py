@@ -12,7 +12,7 @@ LOCKS_PER_HUB_MAX: Final = 16
 FIRST_HUB_EPOCH: Final = 0  # a claim raises it to 1
 FIRST_LOCK_EPOCH: Final = 1
 COMMAND_LIFE: Final = timedelta(seconds=10)  # after it no hub obeys; link clock
-ANSWER_PATIENCE: Final = timedelta(seconds=15)  # likewise; a lock obeyed at the last instant
+ANSWER_PATIENCE: Final = timedelta(seconds=30)  # likewise; then nobody will tell any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

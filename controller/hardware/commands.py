@@ -9,9 +9,9 @@ from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import commands, locks
 from controller.domain.errors import NotFound
-from controller.domain.hardware import ANSWER_PATIENCE, COMMAND_LIFE, Command, CommandState
+from controller.domain.hardware import Command, CommandState
 from controller.domain.ids import CommandId, LockId, SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.hardware import repository
 from controller.ports import Ids, LinkClock
 from controller.subscriptions.entitlement import Entitlement
@@ -39,6 +39,7 @@ class RemoteOpening:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site has no such lock.
         """
+        actor.require(Action.OPEN_REMOTELY, site_id)
         await self._entitlement.require_active(tx, site_id, now=now)
         lock = await repository.lock(tx, site_id, lock_id)
         command = Command(
@@ -82,22 +83,6 @@ class RemoteOpening:
             raise NotFound("There is no such command at this site.", object="command")
         command = _command(row)
         return command, command.state_at(self._link.utc())
-
-    async def settle(self, tx: Session, *, now: datetime) -> int:
-        """Write down what became of orders that nobody answered; return how many there were."""
-        utc = self._link.utc()
-        settled = 0
-        for state, left_at in (
-            (CommandState.QUEUED, utc - COMMAND_LIFE),
-            (CommandState.SENT, utc - ANSWER_PATIENCE),
-        ):
-            over = update(commands).where(
-                commands.c.state == state, commands.c.issued_at <= left_at
-            )
-            became = CommandState.EXPIRED if state is CommandState.QUEUED else CommandState.UNKNOWN
-            done = await tx.execute(over.values(state=became, finished_at=now))
-            settled += done.rowcount
-        return settled
 
 
 async def _next_number(tx: Session, site_id: SiteId, lock_id: LockId) -> int:

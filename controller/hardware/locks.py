@@ -17,7 +17,7 @@ from controller.domain.hardware import (
     SiteLock,
 )
 from controller.domain.ids import HubId, LockId, SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.hardware import repository
 from controller.hardware.service import sticker_secret
 from controller.keys import Keys
@@ -65,7 +65,7 @@ class Locks:
             SerialInService: The lock is in service already.
         """
         secret = sticker_secret(secret_code, field="secret_code")
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         hub = await repository.hub(tx, site_id, hub_id)
         count = await repository.count_locks(tx, site_id, hub_id)
         if count >= LOCKS_PER_HUB_MAX:
@@ -100,7 +100,7 @@ class Locks:
             NotFound: The site has no such lock.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         before = await self._read(tx, site_id, lock_id, if_match)
         after = replace(before, **edit)
         saved = await repository.save_lock(tx, after)
@@ -125,7 +125,7 @@ class Locks:
             NotFound: The site has no such lock.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         lock = await self._read(tx, site_id, lock_id, if_match)
         await repository.delete_lock(tx, lock)
         await self._end(tx, actor, "lock_deleted", lock, now=now)

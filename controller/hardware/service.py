@@ -7,7 +7,7 @@ from controller.db.engine import Session
 from controller.domain.errors import Stale
 from controller.domain.hardware import FIRST_HUB_EPOCH, Hub, HubHasLocks, InvalidStickerCode
 from controller.domain.ids import HubId, SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.hardware import repository
 from controller.keys import Keys
 from controller.people.changes import Changes
@@ -78,7 +78,7 @@ class Hubs:
             SerialInService: The hub is in service already.
         """
         secret = sticker_secret(activation_code, field="activation_code")
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         await self._entitlement.admit_hub_serial(tx, site_id, serial, now=now)
         hub = Hub(
             site_id=site_id,
@@ -122,7 +122,7 @@ class Hubs:
             NotFound: The site has no such hub.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         hub = await self._read(tx, site_id, hub_id, if_match)
         saved = await repository.save_hub(tx, replace(hub, name=name))
         await self._end(tx, actor, "hub_renamed", saved, now=now)
@@ -153,6 +153,7 @@ class Hubs:
             SerialInService: The hub is in service in another place.
         """
         secret = sticker_secret(activation_code, field="activation_code")
+        actor.require(Action.MANAGE_HARDWARE, site_id)
         await self._entitlement.admit_hub_serial(tx, site_id, serial, now=now)
         hub = await self._read(tx, site_id, hub_id, if_match)
         sealed = self._keys.seal_claim_secret(secret, serial=serial)
@@ -186,6 +187,7 @@ class Hubs:
             Stale: ``if_match`` is not the present version.
             HubHasLocks: It still serves locks.
         """
+        actor.require(Action.MANAGE_HARDWARE, site_id)
         await self._entitlement.entitled(tx, site_id, now=now)  # the site's turn
         hub = await self._read(tx, site_id, hub_id, if_match)
         count = await repository.count_locks(tx, site_id, hub_id)

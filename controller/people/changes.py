@@ -12,7 +12,7 @@ from typing import Protocol
 from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
 from controller.domain.ids import SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.subscriptions.entitlement import Entitlement
 from controller.sync.service import Sync
 
@@ -36,16 +36,20 @@ class Changes:
         self._sync = sync
         self._audit = audit
 
-    async def begin(self, tx: Session, site_id: SiteId, *, now: datetime) -> None:
-        """Wait for the site's turn and refuse if nothing may be changed now.
+    async def begin(
+        self, tx: Session, actor: Actor, right: Action, site_id: SiteId, *, now: datetime
+    ) -> None:
+        """Wait for the site's turn and refuse what may not be changed now.
 
         Until the end of the transaction nobody else changes this site, so what is counted from
         here on (seats, credentials, locks) stays counted.
 
         Raises:
-            NotFound: There is no such site.
+            NotFound: There is no such site, or the actor has nothing to do with it.
+            Forbidden: The actor lacks the right.
             NoValidSubscription: The site's subscription does not run.
         """
+        actor.require(right, site_id)
         await self._entitlement.require_active(tx, site_id, now=now)
 
     async def end(

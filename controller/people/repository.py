@@ -6,14 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Row,
     Select,
     delete,
     func,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -29,6 +27,7 @@ from controller.domain.access import CredentialKind
 from controller.domain.errors import NotFound, Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.people import SiteCredential, SitePerson, TagTaken
+from controller.subscriptions.repository import seated
 
 
 async def person(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> SitePerson:
@@ -83,16 +82,8 @@ async def delete_person(tx: Session, gone: SitePerson) -> None:
 async def seats_used(tx: ReadSession, site_id: SiteId, *, now: datetime) -> int:
     """Return how many people take a user seat."""
     count = select(func.count()).select_from(people)
-    return int((await tx.execute(count.where(holds_seat(site_id, now)))).scalar_one())
-
-
-def holds_seat(site_id: SiteId, now: datetime) -> ColumnElement[bool]:
-    """Return the condition of ``SitePerson.holds_seat`` for the database."""
-    return (
-        (people.c.site_id == site_id)
-        & people.c.subscribed_at.is_not(None)
-        & or_(people.c.expires_at.is_(None), people.c.expires_at > now)
-    )
+    held = count.where(people.c.site_id == site_id, *seated(now))
+    return int((await tx.execute(held)).scalar_one())
 
 
 async def credential(

@@ -8,7 +8,7 @@ from controller.db.engine import Session
 from controller.domain.errors import Stale
 from controller.domain.ids import PersonId, SiteId
 from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.people import repository
 from controller.people.changes import Changes
 from controller.ports import Ids
@@ -42,7 +42,7 @@ class People:
             SeatsExhausted: The person is to be subscribed and no seat is free.
             Invalid: The end cannot be.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         nobody = SitePerson(
             site_id=site_id,
             id=PersonId(self._ids.new()),
@@ -88,7 +88,7 @@ class People:
             SeatsExhausted: The person is to be subscribed and no seat is free.
             Invalid: The end cannot be.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         before = await self._read(tx, site_id, person_id, if_match)
         after = _edited(before, edit, now=now)
         await self._require_seat(tx, before, after, now=now)
@@ -126,7 +126,7 @@ class People:
             NotFound: The site knows nobody of this id.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         person = await self._read(tx, site_id, person_id, if_match)
         await repository.revoke_person(tx, site_id, person_id, now=now)
         await repository.delete_person(tx, person)

@@ -15,7 +15,7 @@ from controller.domain.people import (
     end_of_stay,
     tag_number,
 )
-from controller.domain.roles import Actor
+from controller.domain.roles import Action, Actor
 from controller.keys import Keys
 from controller.people import repository
 from controller.people.changes import Changes
@@ -61,7 +61,7 @@ class Tags:
             TooManyCredentials: The person holds as many as one can.
             OfflineListFull: A lock has no room for the tag's offline access.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         person = await repository.person(tx, site_id, person_id)
         held = await repository.credentials_of(tx, site_id, person_id)
         if len(held) >= CREDENTIALS_MAX:
@@ -109,7 +109,7 @@ class Tags:
             Stale: ``if_match`` is not the present version.
             OfflineListFull: A lock has no room for the credential's offline access.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         before = await self._read(tx, site_id, person_id, credential_id, if_match)
         after = _edited(before, edit, now=now)
         saved = await repository.save_credential(tx, after)
@@ -137,7 +137,7 @@ class Tags:
             NotFound: The person holds none of this id.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, site_id, now=now)
+        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         tag = await self._read(tx, site_id, person_id, credential_id, if_match)
         await repository.revoke_credential(tx, tag, now=now)
         await repository.delete_credential(tx, tag)
