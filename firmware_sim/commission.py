@@ -31,36 +31,42 @@ class Installer:
     token: str
     session: aiohttp.ClientSession
 
-    async def post(self, path: str, body: Mapping[str, object], *, key: str) -> dict[str, Any]:
-        """Return the answer to one request; sent again, it is done once.
+    async def register(
+        self, path: str, body: Mapping[str, object], *, listed: str
+    ) -> dict[str, Any]:
+        """Return the device that was registered, now or before an answer was lost.
 
         Raises:
             CommissionRefusedError: The cloud refused or cannot be reached.
         """
-        for _ in range(TRIES):
-            status, answer = await self._post_once(path, body, key)
-            if status not in BUSY:
-                break
-            await asyncio.sleep(PAUSE_S)
-        else:
-            raise CommissionRefusedError(f"{self.url} is too busy")
+        status, answer = await self._ask("POST", path, body)
+        if status == HTTPStatus.CONFLICT:
+            _, known = await self._ask("GET", listed, None)
+            mine = [each for each in known.get("items", ()) if each["serial"] == body["serial"]]
+            if mine:
+                return dict(mine[0])
         if status >= HTTPStatus.BAD_REQUEST:
             detail = answer.get("detail") or answer.get("title") or answer
             raise CommissionRefusedError(f"{path}: {detail} ({status})")
         return answer
 
-    async def _post_once(
-        self, path: str, body: Mapping[str, object], key: str
+    async def _ask(
+        self, method: str, path: str, body: Mapping[str, object] | None
     ) -> tuple[int, dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
+        """Return status and answer; wait while the cloud is busy."""
+        headers = {"Authorization": f"Bearer {self.token}"}
         url = URL(self.url) / "api/v1" / path
-        try:
-            async with self.session.post(
-                url, json=body, headers=headers, timeout=PATIENCE
-            ) as response:
-                return response.status, dict(await response.json(content_type=None))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise CommissionRefusedError(f"{url} does not answer: {error}") from error
+        for _ in range(TRIES):
+            try:
+                async with self.session.request(
+                    method, url, json=body, headers=headers, timeout=PATIENCE
+                ) as response:
+                    if response.status not in BUSY:
+                        return response.status, dict(await response.json(content_type=None))
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise CommissionRefusedError(f"{url} does not answer: {error}") from error
+            await asyncio.sleep(PAUSE_S)
+        raise CommissionRefusedError(f"{url} is too busy")
 
 
 async def commission(new: Fleet, installer: Installer, *, folder: Path) -> Fleet:
@@ -92,21 +98,22 @@ def _saved(folder: Path, whole: Fleet, index: int, hub: HubUnit) -> Fleet:
 
 
 async def _register_hub(site_id: str, hub: HubUnit, installer: Installer) -> HubUnit:
-    answer = await installer.post(
+    answer = await installer.register(
         f"sites/{site_id}/hubs",
         {"name": f"Hub {hub.name}", "serial": hub.serial, "activation_code": hub.code},
-        key=f"sim-{hub.serial}",
+        listed=f"sites/{site_id}/hubs",
     )
+    qr_code = answer["claim"]
     return replace(
         hub,
-        hub_id=str(answer["id"]),
-        claim_url=str(answer["claim_url"]),
-        ca_fingerprint=str(answer["ca_fingerprint"]),
+        hub_id=answer["id"],
+        claim_url=qr_code["claim_url"],
+        ca_fingerprint=qr_code["ca_fingerprint"],
     )
 
 
 async def _register_lock(site_id: str, hub: HubUnit, lock: LockUnit, installer: Installer) -> str:
-    answer = await installer.post(
+    answer = await installer.register(
         f"sites/{site_id}/hubs/{hub.hub_id}/locks",
         {
             "name": f"Door {lock.name}",
@@ -115,6 +122,6 @@ async def _register_lock(site_id: str, hub: HubUnit, lock: LockUnit, installer: 
             "secret_code": lock.code,
             "capacity": lock.capacity,
         },
-        key=f"sim-{lock.serial}",
+        listed=f"sites/{site_id}/locks",
     )
     return str(answer["id"])

@@ -8,7 +8,7 @@ import hmac
 import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import aiohttp
 from cryptography import x509
@@ -25,10 +25,12 @@ from firmware_sim.instant import ID_BYTES
 from gateway.protocol import claim, cose, wire
 from gateway.protocol.claim import ClaimRequest, ClaimResponse
 from gateway.protocol.errors import ProtocolError
+from gateway.protocol.wire import Digest, Key, Size
 
 KEY_BYTES: Final = 32
 PATIENCE: Final = aiohttp.ClientTimeout(total=15)
 ANSWER_BYTES_MAX: Final = 64 * 1024
+SECRETS_FILE: Final = "secrets.cbor"
 IDENTITY_FILE: Final = "identity.cbor"
 TLS_FILE: Final = "tls.pem"
 AUTHORITY_FILE: Final = "authority.pem"
@@ -76,12 +78,11 @@ class Provisioned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Secrets:
-    """What the hub makes itself."""
+    """What the hub makes itself, before its first claim: the place belongs to these keys."""
 
-    device: Ed25519PrivateKey
-    agreement: X25519PrivateKey
-    tls: ec.EllipticCurvePrivateKey
-    nonce: bytes
+    device_key: Annotated[Digest, Key(1)]  # Ed25519
+    agreement_key: Annotated[Digest, Key(2)]  # X25519
+    tls_key: Annotated[bytes, Size(1, 2000), Key(3)]  # P-256, PEM
 
 
 async def provision(
@@ -99,16 +100,13 @@ async def provision(
     """
     pinned = bytes.fromhex(qr_code.ca_fingerprint.replace(":", ""))
     authority = await _authority(session, qr_code, pinned)
-    secrets = _Secrets(
-        device=Ed25519PrivateKey.from_private_bytes(chance.token_bytes(KEY_BYTES)),
-        agreement=X25519PrivateKey.from_private_bytes(chance.token_bytes(KEY_BYTES)),
-        tls=ec.generate_private_key(ec.SECP256R1()),
-        nonce=chance.token_bytes(ID_BYTES),
-    )
-    request = _request(sticker, secrets, pinned)
-    message = cose.sign(wire.encode(request), secrets.device, claim.EXTERNAL)
+    secrets = _secrets(folder, chance)
+    nonce = chance.token_bytes(ID_BYTES)
+    request = _request(sticker, secrets, nonce, pinned)
+    device = Ed25519PrivateKey.from_private_bytes(secrets.device_key)
+    message = cose.sign(wire.encode(request), device, claim.EXTERNAL)
     answer = await _post(session, qr_code, authority, message)
-    response = _checked(answer, sticker, secrets)
+    response = _checked(answer, sticker, nonce)
     return _keep(folder, sticker, secrets, response, authority)
 
 
@@ -172,15 +170,38 @@ async def _post(
     return data
 
 
-def _request(sticker: Sticker, secrets: _Secrets, pinned: bytes) -> ClaimRequest:
+def _secrets(folder: Path, chance: Chance) -> _Secrets:
+    """Return the hub's keys: those of an earlier claim whose answer was lost, else new ones."""
+    path = folder / SECRETS_FILE
+    if path.exists():
+        return wire.decode(_Secrets, path.read_bytes())
+    tls_key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    secrets = _Secrets(
+        device_key=chance.token_bytes(KEY_BYTES),
+        agreement_key=chance.token_bytes(KEY_BYTES),
+        tls_key=tls_key,
+    )
+    files.write(path, wire.encode(secrets))
+    return secrets
+
+
+def _request(sticker: Sticker, secrets: _Secrets, nonce: bytes, pinned: bytes) -> ClaimRequest:
+    tls_key = serialization.load_pem_private_key(secrets.tls_key, password=None)
+    assert isinstance(tls_key, ec.EllipticCurvePrivateKey), "we made it"
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, sticker.serial)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(name)
+    device = Ed25519PrivateKey.from_private_bytes(secrets.device_key)
+    agreement = X25519PrivateKey.from_private_bytes(secrets.agreement_key)
     request = ClaimRequest(
         serial=sticker.serial,
-        csr=csr.sign(secrets.tls, hashes.SHA256()).public_bytes(serialization.Encoding.DER),
-        device_key=secrets.device.public_key().public_bytes_raw(),
-        agreement_key=secrets.agreement.public_key().public_bytes_raw(),
-        nonce=secrets.nonce,
+        csr=csr.sign(tls_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER),
+        device_key=device.public_key().public_bytes_raw(),
+        agreement_key=agreement.public_key().public_bytes_raw(),
+        nonce=nonce,
         mac=b"",
     )
     secret = claim.code_secret(sticker.activation_code)
@@ -188,14 +209,14 @@ def _request(sticker: Sticker, secrets: _Secrets, pinned: bytes) -> ClaimRequest
     return replace(request, mac=mac)
 
 
-def _checked(answer: bytes, sticker: Sticker, secrets: _Secrets) -> ClaimResponse:
+def _checked(answer: bytes, sticker: Sticker, nonce: bytes) -> ClaimResponse:
     """Return the answer, if whoever gave it knows the sticker too."""
     try:
         response = wire.decode(ClaimResponse, answer)
     except ProtocolError as error:
         raise ClaimRefusedError(f"the answer to the claim is not understood: {error}") from error
     secret = claim.code_secret(sticker.activation_code)
-    mac = claim.response_mac(response, request_nonce=secrets.nonce, secret=secret)
+    mac = claim.response_mac(response, request_nonce=nonce, secret=secret)
     if not hmac.compare_digest(mac, response.mac):
         raise ClaimRefusedError("who answered the claim does not know the activation code")
     return response
@@ -214,17 +235,12 @@ def _keep(
         hub_id=response.hub_id,
         site_id=response.site_id,
         epoch=response.epoch,
-        device_key=secrets.device.private_bytes_raw(),
-        agreement_key=secrets.agreement.private_bytes_raw(),
+        device_key=secrets.device_key,
+        agreement_key=secrets.agreement_key,
         controller_signing_key=response.signing_key,
         controller_agreement_key=response.agreement_key,
     )
-    tls_key = secrets.tls.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    files.write(folder / TLS_FILE, tls_key + response.certificate)
+    files.write(folder / TLS_FILE, secrets.tls_key + response.certificate)
     files.write(folder / AUTHORITY_FILE, _pem(authority).encode())
     files.write(folder / BROKER_FILE, f"{response.broker_host} {response.broker_port}".encode())
     files.write(folder / IDENTITY_FILE, wire.encode(identity))
