@@ -84,7 +84,7 @@ class Batches:
             InvalidProduct: It could never be redeemed, or could end after 2100-01-01.
             InvalidCount: There are not 1 to 1,000.
         """
-        supplier_id = _supplier(actor, Action.MANAGE_VOUCHERS)
+        supplier_id = supplier(actor, Action.MANAGE_VOUCHERS)
         if not 1 <= count <= COUNT_MAX:
             raise InvalidCount(
                 f"count: {count} is not between 1 and {COUNT_MAX}; mint several batches.",
@@ -130,7 +130,7 @@ class Batches:
         Raises:
             NotFound: The supplier has no such batch.
         """
-        supplier_id = _supplier(actor, Action.MANAGE_VOUCHERS)
+        supplier_id = supplier(actor, Action.MANAGE_VOUCHERS)
         await owned_batch(tx, batch_id, supplier_id)
         count = await voucher_repository.void_batch(tx, batch_id, now=now)
         await self._record(tx, actor, "batch_voided", batch_id, {"voided": count}, now=now)
@@ -145,7 +145,7 @@ class Batches:
             NotFound: The supplier has no such voucher.
             VoucherAlreadySpent: It was redeemed before.
         """
-        supplier_id = _supplier(actor, Action.MANAGE_VOUCHERS)
+        supplier_id = supplier(actor, Action.MANAGE_VOUCHERS)
         voucher = await _owned_voucher(tx, voucher_id, supplier_id)
         if void(voucher, now=now) == voucher:
             return
@@ -198,7 +198,12 @@ async def _owned_voucher(tx: ReadSession, voucher_id: VoucherId, supplier_id: Ac
     return voucher
 
 
-def _supplier(actor: Actor, action: Action) -> AccountId:
+def supplier(actor: Actor, action: Action) -> AccountId:
+    """Return the account whose batches the actor works with.
+
+    Raises:
+        Forbidden: The actor may not, or is nobody's account.
+    """
     actor.require(action)
     if actor.account_id is None:
         raise Forbidden("A batch belongs to a supplier's account.")
