@@ -2,9 +2,10 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Self, TypedDict
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from controller.access import explain, queries, repository
 from controller.access.explain import Explained, ListExplained

@@ -1,9 +1,10 @@
 """Schedules over REST."""
 
 from dataclasses import asdict
-from typing import Annotated, Self, TypedDict
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from controller.access import queries, repository
 from controller.access.schedules import Schedules, WindowValues

@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, with_config
+from typing_extensions import TypedDict
 
 from controller.domain.hardware import Command, CommandState, NewLock, SiteLock
 from controller.domain.ids import CommandId, HubId, LockId, SiteId

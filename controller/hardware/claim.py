@@ -87,7 +87,7 @@ class Claims:
             certificate=x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM),
             signing_key=self.keys.signing.public_key().public_bytes_raw(),
             agreement_key=self.keys.agreement.public_key().public_bytes_raw(),
-            broker_host=self.addresses.public_host,
+            broker_host=self.addresses.broker_host,
             broker_port=self.addresses.broker_port,
             mac=_NO_MAC,
         )

@@ -23,6 +23,7 @@ class DeviceAddresses:
 
     public_host: str
     claim_port: int
+    broker_host: str
     broker_port: int
     ca_fingerprint: bytes
 

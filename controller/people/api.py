@@ -2,9 +2,10 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
+from typing_extensions import TypedDict
 
 from controller.domain.access import CredentialKind
 from controller.domain.ids import CredentialId, PersonId, SiteId
