@@ -2,17 +2,19 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from controller.domain.errors import DomainError, NotFound, TooMany
 from controller.domain.ids import SiteId
-from controller.domain.roles import Actor
+from controller.domain.roles import Actor, ActorKind
 from controller.ports import Calendar
 from controller.web import auth, etags, problems
-from controller.web.api import Call, Endpoint, Transactions
+from controller.web.api import PREFIX, Call, Endpoint, Transactions
 from controller.web.auth import Authenticator, Rule
 from controller.web.idempotency import AnswerBook, Asked
 from controller.web.middleware import HEADERS, REQUEST_ID, SIGNED_IN_AS
@@ -24,6 +26,19 @@ from controller.web.signature import Signature, read
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL keeps no NUL in a text
 
 
+NOBODY: Final = Actor(kind=ActorKind.USER, account_id=None, name="not signed in")
+
+
+class Denials(Protocol):
+    """Records refused changes; the audit feature provides it."""
+
+    async def denied(
+        self, actor: Actor, route: str, site_id: SiteId | None, code: str, *, now: datetime
+    ) -> None:
+        """Record who was refused what, and why."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What serving a request needs."""
@@ -33,6 +48,7 @@ class Surroundings:
     authenticator: Authenticator
     answers: AnswerBook
     limiter: RateLimiter
+    denials: Denials | None = None
 
 
 class Operation:
@@ -52,9 +68,22 @@ class Operation:
         """Answer one request."""
         actor = await self._let_in(request)
         path = self._path(request)
+        site_id = SiteId(path["site_id"]) if "site_id" in path else None
+        try:
+            return await self._permitted(request, actor, path, site_id)
+        except DomainError as refusal:
+            await self._deny(actor, site_id, refusal)
+            raise
+
+    async def _permitted(
+        self,
+        request: web.Request,
+        actor: Actor | None,
+        path: dict[str, Any],
+        site_id: SiteId | None,
+    ) -> web.StreamResponse:
         if actor is not None:
-            site_id = path.get("site_id")
-            auth.permit(actor, self.route.requires, SiteId(site_id) if site_id else None)
+            auth.permit(actor, self.route.requires, site_id)
         arguments = path | self._query(request)
         if self.signature.if_match:
             arguments["if_match"] = etags.required(request)
@@ -64,9 +93,31 @@ class Operation:
             arguments["body"] = self._body(body)
         if not self.route.idempotent or actor is None:
             return await self._answer(request, actor, self._with.db, arguments)
-        asked = Asked.by(request, actor, body)
-        return await self._with.answers.once(
-            asked, lambda db: self._answer(request, actor, db, arguments)
+        refusals: list[DomainError] = []  # an answer to be remembered, so it is not raised again
+
+        async def work(db: Transactions) -> web.Response:
+            try:
+                return await self._answer(request, actor, db, arguments)
+            except DomainError as refusal:
+                refusals.append(refusal)
+                raise
+
+        answer = await self._with.answers.once(Asked.by(request, actor, body), work)
+        for refusal in refusals:
+            await self._deny(actor, site_id, refusal)
+        return answer
+
+    async def _deny(
+        self, actor: Actor | None, site_id: SiteId | None, refusal: DomainError
+    ) -> None:
+        """Have a refused change recorded, in a transaction of its own."""
+        if self.route.method == "GET" or isinstance(refusal, TooMany) or not self._with.denials:
+            return
+        # What is not there for the actor has no audit trail that it could stand in.
+        known_site = None if isinstance(refusal, NotFound) else site_id
+        route = f"{self.route.method} {self.route.path.removeprefix(PREFIX)}"
+        await self._with.denials.denied(
+            actor or NOBODY, route, known_site, refusal.code, now=self._with.calendar.now()
         )
 
     async def _let_in(self, request: web.Request) -> Actor | None:
