@@ -5,6 +5,7 @@ boots, ten minutes in advance, so that pulling the plug every nine minutes gains
 24 hours the hub is as unsubscribed until it hears the time.
 """
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -31,8 +32,10 @@ def keep(turn: Turn[HubState]) -> None:
     if kept.trusted:
         if kept.is_mark_due(turn.instant):
             _mark(turn, untrusted_s=0)
-    elif turn.instant.mono_s - kept.marked_s >= UNTRUSTED_STEP_S and not is_worn_out(turn.state):
-        _mark(turn, untrusted_s=kept.mark.untrusted_s + UNTRUSTED_STEP_S)
+        return
+    uptime_s = math.ceil(turn.instant.mono_s - kept.marked_s)
+    if uptime_s >= UNTRUSTED_STEP_S and not is_worn_out(turn.state):
+        _mark(turn, untrusted_s=kept.mark.untrusted_s + uptime_s)
 
 
 def tell(turn: Turn[HubState], welcome: Welcome, *, after_s: float) -> None:

@@ -94,7 +94,8 @@ class World:
         self.speed = 1
         self.hubs: list[Hub] = []
         self.locks: list[Lock] = []
-        self._steps = 0
+        self._is_settling = False
+        self._drawn = 0
         self._queue: deque[Callable[[], None]] = deque()
 
     def add_hub(self, cloud: Cloud) -> Hub:
@@ -119,11 +120,11 @@ class World:
         return lock
 
     def start(self) -> None:
-        """Give everything power, lease and access state; press every lock."""
-        for lock in self.locks:
+        """Give everything new power, lease and access state; press every lock."""
+        for lock in (each for each in self.locks if each.state is None):
             self.power_on(lock)
             self.tell(lock, Press())
-        for hub in self.hubs:
+        for hub in (each for each in self.hubs if each.state is None):
             self.power_on(hub)
             self.deliver(hub, hub.cloud.lease(hub.identity.hub_id))
             self.deliver(hub, hub.cloud.manifest(hub.identity.hub_id))
@@ -170,7 +171,8 @@ class World:
         """Let time pass, tick by tick."""
         for _ in range(int(seconds / TICK_S)):
             self.skip(TICK_S)
-            for device in (*self.hubs, *self.locks):
+            everything: list[Hub | Lock] = [*self.hubs, *self.locks]
+            for device in everything:
                 if device.state is not None:
                     self.tell(device, Tick())
 
@@ -192,18 +194,18 @@ class World:
 
     def settle(self) -> None:
         """Do what is in the queue; nested calls leave it to the outermost."""
-        if self._steps < 0:
+        if self._is_settling:
             return
-        steps, self._steps = self._steps, -1
+        self._is_settling = True
         try:
             while self._queue:
                 self._queue.popleft()()
         finally:
-            self._steps = steps
+            self._is_settling = False
 
     def instant(self) -> Instant:
         """Return the present instant with chance of its own."""
-        self._drawn = getattr(self, "_drawn", 0) + 1
+        self._drawn += 1
         entropy = hashlib.sha256(str(self._drawn).encode()).digest()
         return Instant(mono_s=self.mono_s, entropy=entropy)
 
@@ -233,7 +235,7 @@ class World:
         except PowerCutError:
             self.power_off(device)
             return
-        device.state = state  # type: ignore[assignment]  # each firmware returns its own kind
+        device.state = state
         for output in outputs[len(flash) :]:
             if isinstance(device, Hub):
                 self._do_hub(device, output)

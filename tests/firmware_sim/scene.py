@@ -1,0 +1,121 @@
+"""The standard site of these tests: who may open what, and when."""
+
+from dataclasses import dataclass
+
+from gateway.protocol.messages import EntryKind
+from gateway.protocol.sections import OfflineGrant, OfflineList, Window
+from tests.firmware_sim.cloud import FAR, Cloud, offline_list, person
+from tests.firmware_sim.world import Hub, Lock, World
+
+ANN = bytes.fromhex("04a1000001")  # may open every lock at all times
+BEN = bytes.fromhex("04b2000002")  # likewise, and stands on every lock's offline list
+CAT = bytes.fromhex("04c3000003")  # only on weekdays, 08:00 to 18:00; on the list likewise
+DAN = bytes.fromhex("04d4000004")  # is nobody here
+
+OPENINGS = (
+    EntryKind.OPENED_BY_HUB,
+    EntryKind.OPENED_BY_LIST,
+    EntryKind.OPENED_BY_MEMORY,
+    EntryKind.OPENED_REMOTELY,
+)
+OFFICE_HOURS = tuple(Window(weekday=day, start_min=480, end_min=1080) for day in range(5))
+
+
+@dataclass
+class Scene:
+    """A site in a world."""
+
+    world: World
+    cloud: Cloud
+
+    @property
+    def hub(self) -> Hub:
+        """The only hub, or the first."""
+        return self.hubs[0]
+
+    @property
+    def lock(self) -> Lock:
+        """The only lock, or the first."""
+        return self.hub.locks[0]
+
+    def renew(self, *, ends_at_s: int = FAR, grace_s: int = 86_400) -> None:
+        """Give every hub of the site a new lease, then what it lacks."""
+        for hub in self.hubs:
+            self.world.deliver(
+                hub, self.cloud.lease(hub.identity.hub_id, ends_at_s=ends_at_s, grace_s=grace_s)
+            )
+
+    def expire(self) -> None:
+        """Tell every hub of the site that it is unsubscribed."""
+        for hub in self.hubs:
+            lease = self.cloud.lease(hub.identity.hub_id, subscribed=False, ends_at_s=0)
+            self.world.deliver(hub, lease)
+
+    def publish(self) -> None:
+        """Compile and send the plans as a new revision."""
+        for hub in self.hubs:
+            self.world.deliver(hub, self.cloud.manifest(hub.identity.hub_id))
+
+    @property
+    def hubs(self) -> list[Hub]:
+        """The site's hubs."""
+        return [hub for hub in self.world.hubs if hub.cloud is self.cloud]
+
+    @property
+    def openings_committed(self) -> int:
+        """How many openings the cloud knows of."""
+        return sum(entry.kind in OPENINGS for entry in self.cloud.entries.values())
+
+
+def scene(
+    *,
+    hubs: int = 1,
+    locks: int = 1,
+    world: World | None = None,
+    site: str = "a",
+    capacity: int = 39,
+) -> Scene:
+    """Build the standard site and switch it on."""
+    made = prepare(hubs=hubs, locks=locks, world=world, site=site, capacity=capacity)
+    made.world.start()
+    return made
+
+
+def prepare(
+    *,
+    hubs: int = 1,
+    locks: int = 1,
+    world: World | None = None,
+    site: str = "a",
+    capacity: int = 39,
+) -> Scene:
+    """Build the standard site without power."""
+    world = world or World()
+    cloud = Cloud(site)
+    made = Scene(world, cloud)
+    for _ in range(hubs):
+        hub = world.add_hub(cloud)
+        for _ in range(locks):
+            world.add_lock(hub, capacity=capacity)
+        plan = cloud.plans[hub.identity.hub_id]
+        names = tuple(lock.name for lock in hub.locks)
+        plan.schedules = {"office": OFFICE_HOURS}
+        plan.groups = {"all": (names, None), "staff": (names, "office")}
+        plan.people = (
+            person("ann", cloud.digest(ANN), groups=("all",)),
+            person("ben", cloud.digest(BEN), groups=("all",)),
+            person("cat", cloud.digest(CAT), groups=("staff",)),
+        )
+        plan.lists = {name: list_of(cloud, name) for name in names}
+    return made
+
+
+def list_of(cloud: Cloud, lock: str, *more: bytes) -> OfflineList:
+    """Return the standard offline list of a lock, with more tags if wanted."""
+    return offline_list(
+        cloud.lock_id(lock),
+        OfflineGrant(credential_digest=cloud.digest(BEN)),
+        OfflineGrant(credential_digest=cloud.digest(CAT), schedule=0),
+        *(OfflineGrant(credential_digest=cloud.digest(tag)) for tag in more),
+        schedules=(OFFICE_HOURS,),
+    )
