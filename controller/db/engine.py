@@ -178,6 +178,9 @@ class _Unit:
     async def commit(self, session: Session) -> None:
         try:
             await self.connection.commit()
+        except BaseException:
+            await self.connection.invalidate()  # SQLite may be in the transaction still
+            raise
         finally:
             await self.connection.close()
         for callback in session._callbacks:  # noqa: SLF001 - a session's other half
