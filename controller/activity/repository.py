@@ -27,13 +27,22 @@ class Holder:
 async def locks_of(
     tx: Session, site_ids: Collection[SiteId], lock_ids: Collection[str]
 ) -> set[tuple[SiteId, LockId]]:
-    """Return which of these locks belong to which of these sites."""
-    rows = await tx.execute(
-        select(locks.c.site_id, locks.c.id).where(
-            locks.c.site_id.in_(site_ids), locks.c.id.in_(lock_ids)
-        )
-    )
-    return {(SiteId(row.site_id), LockId(row.id)) for row in rows}
+    """Return which of these locks belong to which of these sites.
+
+    A lock that was deleted still belongs to the site that has entries of it: its last ones may
+    come late.
+    """
+    found: set[tuple[SiteId, LockId]] = set()
+    for table, column in ((locks, locks.c.id), (entries, entries.c.lock_id)):
+        missing = set(lock_ids) - {lock_id for _, lock_id in found}
+        if missing:
+            rows = await tx.execute(
+                select(table.c.site_id, column.label("lock_id"))
+                .distinct()
+                .where(table.c.site_id.in_(site_ids), column.in_(missing))
+            )
+            found |= {(SiteId(row.site_id), LockId(row.lock_id)) for row in rows}
+    return found
 
 
 async def holders(

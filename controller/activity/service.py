@@ -36,8 +36,8 @@ class Arrival:
 async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) -> int:
     """Write the entries of some batches and return how many were dropped.
 
-    Dropped is what is not for this hub to tell: entries of a lock that is not of its site. Whose
-    credential it was is looked up once and kept with the entry.
+    Dropped is what is not for this hub to tell: entries of a lock that is not of its site and
+    never was. Whose credential it was is looked up once and kept with the entry.
 
     Args:
         tx: The transaction; only after its commit may anything be acknowledged.

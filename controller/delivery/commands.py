@@ -5,7 +5,7 @@ sent, so it is sent once at most; a hub that hears it too late refuses it as wel
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -14,20 +14,19 @@ from sqlalchemy import ColumnElement, exists, select, tuple_, update
 from controller.db.engine import Database, ReadSession, Session
 from controller.db.tables.hardware import commands, hubs, locks
 from controller.delivery.seals import lock_seal_key
+from controller.domain.hardware import ANSWER_PATIENCE, COMMAND_LIFE, CommandState
 from controller.domain.ids import HubId, LockId, SiteId
 from gateway.protocol import sealing
 from gateway.protocol.messages import Command, CommandOutcome, Reply
 
-TTL_S: Final = 10
-TTL: Final = timedelta(seconds=TTL_S)
-ANSWER_PATIENCE: Final = timedelta(seconds=30)  # then what became of it is unknown
 AT_ONCE_MAX: Final = 100
 
+_OPEN: Final = (CommandState.QUEUED, CommandState.SENT)
 _STATES: Final = {
-    CommandOutcome.OPENED: "opened",
-    CommandOutcome.REFUSED: "refused",
-    CommandOutcome.EXPIRED: "expired",
-    CommandOutcome.UNREACHABLE: "unreachable",
+    CommandOutcome.OPENED: CommandState.OPENED,
+    CommandOutcome.REFUSED: CommandState.REFUSED,
+    CommandOutcome.EXPIRED: CommandState.EXPIRED,
+    CommandOutcome.UNREACHABLE: CommandState.UNREACHABLE,
 }
 
 
@@ -58,7 +57,7 @@ class Claimed:
             command_id=order.command_id,
             lock_id=bytes.fromhex(self.lock_id),
             issued_ms=int(self.issued_at.timestamp() * 1000),
-            ttl_s=TTL_S,
+            ttl_s=int(COMMAND_LIFE.total_seconds()),
             sealed=sealing.seal(seal_key, order, purpose=sealing.OPEN_ORDER),
         )
 
@@ -77,10 +76,10 @@ async def claim(database: Database, *, now: datetime, utc: datetime) -> list[Cla
             return []
     async with database.write() as tx:
         claimed = await _claim(tx, utc=utc)
-        in_time = commands.c.issued_at.between(utc - TTL, utc + TTL)
-        await _end(tx, "queued", "expired", ~in_time, now=now)
-        late = commands.c.issued_at < utc - ANSWER_PATIENCE
-        await _end(tx, "sent", "unknown", late, now=now)
+        too_late = ~_is_alive(utc)
+        await _end(tx, CommandState.QUEUED, CommandState.EXPIRED, too_late, now=now)
+        forgotten = commands.c.issued_at <= utc - ANSWER_PATIENCE
+        await _end(tx, CommandState.SENT, CommandState.UNKNOWN, forgotten, now=now)
     return claimed
 
 
@@ -94,16 +93,14 @@ async def finish(
             commands.c.site_id == site_id,
             commands.c.id == reply.command_id.hex(),
             commands.c.hub_id == hub_id,
-            commands.c.state.in_(("sent", "unknown")),
+            commands.c.state.in_((CommandState.SENT, CommandState.UNKNOWN)),
         )
         .values(state=_STATES[reply.outcome], finished_at=now)
     )
 
 
 async def _is_any_open(tx: ReadSession) -> bool:
-    found = await tx.execute(
-        select(commands.c.id).where(commands.c.state.in_(("queued", "sent"))).limit(1)
-    )
+    found = await tx.execute(select(commands.c.id).where(commands.c.state.in_(_OPEN)).limit(1))
     return found.first() is not None
 
 
@@ -117,8 +114,8 @@ async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
     waiting = (
         select(commands.c.site_id, commands.c.id)
         .where(
-            commands.c.state == "queued",
-            commands.c.issued_at.between(utc - TTL, utc + TTL),
+            commands.c.state == CommandState.QUEUED,
+            _is_alive(utc),
             is_online,
         )
         .order_by(commands.c.issued_at)
@@ -126,8 +123,11 @@ async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
     )
     taken = await tx.execute(
         update(commands)
-        .where(tuple_(commands.c.site_id, commands.c.id).in_(waiting), commands.c.state == "queued")
-        .values(state="sent")
+        .where(
+            tuple_(commands.c.site_id, commands.c.id).in_(waiting),
+            commands.c.state == CommandState.QUEUED,
+        )
+        .values(state=CommandState.SENT)
         .returning(commands.c.site_id, commands.c.id)
     )
     names = [(row.site_id, row.id) for row in taken]
@@ -157,8 +157,19 @@ async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
     ]
 
 
+def _is_alive(utc: datetime) -> ColumnElement[bool]:
+    """A command from the future was issued before the clock was set back: nobody knows its age."""
+    issued_at = commands.c.issued_at
+    return (issued_at > utc - COMMAND_LIFE) & (issued_at < utc + COMMAND_LIFE)
+
+
 async def _end(
-    tx: Session, state: str, end: str, condition: ColumnElement[bool], *, now: datetime
+    tx: Session,
+    state: CommandState,
+    end: CommandState,
+    condition: ColumnElement[bool],
+    *,
+    now: datetime,
 ) -> None:
     await tx.execute(
         update(commands)
