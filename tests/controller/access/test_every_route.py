@@ -1,0 +1,357 @@
+"""What holds for every route of people, hardware and access.
+
+``CASES`` names them all in an order in which each works once; a route that is missing there fails
+the first test.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from controller.db.metadata import metadata
+from controller.db.tables.idempotency import idempotency_keys
+from controller.db.tables.records import audit_records
+from tests.controller.people.ground import (
+    ABSENT,
+    FOREIGN,
+    NOW,
+    OWN,
+    STICKER,
+    Answer,
+    Ground,
+)
+
+SITE = "/sites/{site_id}"
+PERSON = SITE + "/people/{person_id}"
+CREDENTIAL = PERSON + "/credentials/{credential_id}"
+HUB = SITE + "/hubs/{hub_id}"
+LOCK = SITE + "/locks/{lock_id}"
+SCHEDULE = SITE + "/schedules/{schedule_id}"
+GROUP = SITE + "/access-groups/{group_id}"
+WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
+DEVICE = {"serial": "NEW-1", "activation_code": STICKER}
+LOCK_BODY = {
+    "name": "New door",
+    "serial": "NEW-2",
+    "public_key": "09" + "00" * 31,
+    "secret_code": STICKER,
+    "capacity": 360,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One route and a request that it takes."""
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = None
+    edits: bool = False  # wants If-Match
+    key: bool = False  # wants Idempotency-Key
+    open_to_unsubscribed: bool = False
+    audit: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return method and path."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def parts(self) -> list[str]:
+        """Return the names of the ids in the path besides the site's."""
+        names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+        return [name for name in names if name != "site_id"]
+
+
+def read(path: str) -> Case:
+    """Return a case that reads."""
+    return Case(method="GET", path=path)
+
+
+def add(path: str, audit: str, body: Mapping[str, object]) -> Case:
+    """Return a case that creates."""
+    return Case(method="POST", path=path, body=body, audit=audit)
+
+
+def edit(path: str, audit: str, body: Mapping[str, object]) -> Case:
+    """Return a case that edits a version."""
+    return Case(method="PATCH", path=path, body=body, edits=True, audit=audit)
+
+
+def remove(path: str, audit: str) -> Case:
+    """Return a case that deletes a version."""
+    return Case(method="DELETE", path=path, edits=True, audit=audit)
+
+
+CASES = [
+    read(SITE + "/people"),
+    read(PERSON),
+    read(PERSON + "/credentials"),
+    read(CREDENTIAL),
+    read(SITE + "/hubs"),
+    read(HUB),
+    read(SITE + "/locks"),
+    read(LOCK),
+    read(SITE + "/commands/{command_id}"),
+    read(SITE + "/schedules"),
+    read(SCHEDULE),
+    read(SITE + "/access-groups"),
+    read(GROUP),
+    read(GROUP + "/people"),
+    read(GROUP + "/locks"),
+    read(PERSON + "/locks/{lock_id}/why"),
+    read(LOCK + "/offline-list"),
+    add(SITE + "/people", "person_added", {"name": "New", "subscribed": True}),
+    add(PERSON + "/credentials", "credential_added", {"number": "00112233"}),
+    add(SITE + "/hubs", "hub_registered", {"name": "New hub", **DEVICE, "serial": "NEW-0"}),
+    add(HUB + "/locks", "lock_registered", LOCK_BODY),
+    add(SITE + "/schedules", "schedule_added", {"name": "New", "windows": [WINDOW]}),
+    add(SITE + "/access-groups", "group_added", {"name": "New"}),
+    Case(method="POST", path=LOCK + "/open", key=True, audit="lock_open_ordered"),
+    edit(PERSON, "person_edited", {"subscribed": False}),
+    edit(CREDENTIAL, "credential_edited", {"blocked": True}),
+    edit(HUB, "hub_renamed", {"name": "Other"}),
+    Case(
+        method="POST",
+        path=HUB + "/replacement",
+        body=DEVICE,
+        edits=True,
+        open_to_unsubscribed=True,
+        audit="hub_replaced",
+    ),
+    edit(LOCK, "lock_edited", {"open_s": 240}),
+    edit(SCHEDULE, "schedule_edited", {"windows": [WINDOW, WINDOW | {"weekday": 1}]}),
+    edit(GROUP, "group_edited", {"schedule_id": None}),
+    Case(method="DELETE", path=GROUP + "/people/{person_id}", audit="group_left"),
+    Case(method="PUT", path=GROUP + "/people/{person_id}", audit="group_joined"),
+    Case(method="DELETE", path=GROUP + "/locks/{lock_id}", audit="group_lost_lock"),
+    Case(method="PUT", path=GROUP + "/locks/{lock_id}", audit="group_gained_lock"),
+    remove(CREDENTIAL, "credential_deleted"),
+    remove(PERSON, "person_deleted"),
+    remove(GROUP, "group_deleted"),
+    remove(SCHEDULE, "schedule_deleted"),
+    remove(LOCK, "lock_deleted"),
+    Case(
+        method="DELETE",
+        path=SITE + "/hubs/{hub_id}",
+        edits=True,
+        open_to_unsubscribed=True,
+        audit="hub_retired",
+    ),
+]
+WRITES = [case for case in CASES if case.method != "GET"]
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """One object of each kind at a site."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, name: str, made: Any) -> Any:
+        """Note an object."""
+        self.ids[name] = made["id"]
+        self.versions[made["id"]] = made.get("version", 1)
+        return made
+
+
+async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
+    """Make one object of each kind."""
+    made = Scene(ids={"site_id": site})
+    at: Any = {"site": site, "by": by}
+    person = made.keep("person_id", await ground.person(**at))
+    made.keep("credential_id", await ground.tag(person, offline=True, **at))
+    hub = made.keep("hub_id", await ground.hub(**at))
+    lock = made.keep("lock_id", await ground.lock(hub, **at))
+    body: dict[str, object] = {"name": "Office", "windows": [WINDOW]}
+    schedule = made.keep("schedule_id", await ground.make("/schedules", body, **at))
+    body = {"name": "Staff", "schedule_id": schedule["id"]}
+    group = made.keep("group_id", await ground.make("/access-groups", body, **at))
+    for kind, member in (("people", person), ("locks", lock)):
+        path = f"/sites/{site}/access-groups/{group['id']}/{kind}/{member['id']}"
+        assert (await ground.call("PUT", path, by=by)).status == 204
+    opened = await ground.call("POST", f"/sites/{site}/locks/{lock['id']}/open", by=by, key="k0")
+    made.keep("command_id", opened.body)
+    return made
+
+
+async def ask(ground: Ground, case: Case, ids: Mapping[str, str], version: int = 1) -> Answer:
+    """Send the request of a case, with these ids in the path."""
+    return await ground.call(
+        case.method,
+        case.path.format(**ids),
+        case.body,
+        if_match=version if case.edits else None,
+        key=f"k{next(ground.numbers)}" if case.key else None,
+    )
+
+
+async def dump(ground: Ground) -> dict[str, list[Any]]:
+    """Return all rows but those of answers and audit."""
+    async with ground.db.read() as tx:
+        return {
+            table.name: sorted(map(repr, (await tx.execute(select(table))).all()))
+            for table in metadata.sorted_tables
+            if table not in (idempotency_keys, audit_records)
+        }
+
+
+async def test_every_route_is_a_case(ground: Ground) -> None:
+    """No route of these features is left out of the tests below."""
+    routes = {
+        f"{route.method} {route.resource.canonical.removeprefix('/api/v1')}"
+        for route in ground.client.app.router.routes()
+        if route.resource and "/sites/" in route.resource.canonical and route.method != "HEAD"
+    }
+
+    assert routes == {case.name for case in CASES}
+
+
+@pytest.mark.invariant("L6")
+async def test_each_change_has_one_audit_record(ground: Ground) -> None:
+    """Every route that changes something writes one record of who did what where."""
+    made = await scene(ground)
+    missing = []
+    for case in WRITES:
+        if case.audit == "hub_retired":
+            made.keep("hub_id", await ground.hub())  # the other one serves locks
+        before = await ground.count(audit_records)
+        version = made.versions[made.ids[case.parts[-1]]] if case.edits else 1
+        answer = await ask(ground, case, made.ids, version)
+        assert answer.status < 300, (case.name, answer.body)
+        if answer.body and answer.body.get("id") in made.versions:
+            made.versions[answer.body["id"]] = answer.body.get("version", 1)
+        written = await ground.count(audit_records) - before
+        named = await ground.count(
+            audit_records, action=case.audit, site_id=OWN, actor_name="ada", at=NOW
+        )
+        if written != 1 or not named:
+            missing.append((case.name, written, named))
+
+    assert missing == []
+
+
+@pytest.mark.invariant("E3", "V11")
+async def test_without_a_subscription_nothing_changes(ground: Ground) -> None:
+    """From the end on every change is refused as such, and not a row is touched."""
+    made = await scene(ground)
+    ground.expire()
+    before = await dump(ground)
+    answers = {}
+    for case in WRITES:
+        if not case.open_to_unsubscribed:
+            answer = await ask(ground, case, made.ids)
+            answers[case.name] = (answer.status, answer.code)
+            assert answer.facts["contact"] == "Sam Supplier"
+
+    assert set(answers.values()) == {(403, "no_valid_subscription")}
+    assert await dump(ground) == before
+
+
+@pytest.mark.invariant("V11")
+async def test_without_a_subscription_all_is_shown(ground: Ground) -> None:
+    """What was made stays readable while it cannot be changed."""
+    made = await scene(ground)
+    reads = [case for case in CASES if case.method == "GET"]
+    ground.expire()
+
+    answers = {case.name: (await ask(ground, case, made.ids)).status for case in reads}
+
+    assert set(answers.values()) == {200}
+
+
+async def test_a_hub_can_be_replaced_and_retired_without_a_subscription(ground: Ground) -> None:
+    """Lost and broken hubs are dealt with whatever the subscription is."""
+    hub = await ground.hub()
+    path = f"/sites/{OWN}/hubs/{hub['id']}"
+    ground.expire()
+
+    replaced = await ground.call("POST", f"{path}/replacement", DEVICE, if_match=1)
+    retired = await ground.call("DELETE", path, if_match=2)
+
+    assert (replaced.status, retired.status) == (200, 204)
+
+
+@pytest.mark.invariant("T1")
+async def test_a_foreign_object_is_like_an_absent_one(ground: Ground) -> None:
+    """The id of another site's object, in any place, answers as an id that nobody has."""
+    own, foreign = await scene(ground), await scene(ground, FOREIGN, "bob")
+    before = await dump(ground)
+    for case in CASES:
+        for part in case.parts:
+            absent = await ask(ground, case, own.ids | {part: ABSENT})
+            other = await ask(ground, case, own.ids | {part: foreign.ids[part]})
+            assert (other.status, other.body) == (absent.status, absent.body), (case.name, part)
+            assert other.status == 404, (case.name, part)
+
+    assert await dump(ground) == before
+
+
+@pytest.mark.invariant("T1")
+async def test_a_foreign_id_in_a_body_is_like_an_absent_one(ground: Ground) -> None:
+    """A schedule of another site cannot be followed, nor found out."""
+    own, foreign = await scene(ground), await scene(ground, FOREIGN, "bob")
+    group = GROUP.format(**own.ids)
+    for method, path, version in (
+        ("POST", SITE.format(**own.ids) + "/access-groups", None),
+        ("PATCH", group, own.versions[own.ids["group_id"]]),
+    ):
+        answers = [
+            await ground.call(method, path, {"name": "X", "schedule_id": one}, if_match=version)
+            for one in (foreign.ids["schedule_id"], ABSENT)
+        ]
+
+        assert answers[0].status == 404
+        assert answers[0].body == answers[1].body
+
+
+@pytest.mark.invariant("T1")
+async def test_a_foreign_site_is_like_an_absent_one(ground: Ground) -> None:
+    """Whoever has no role at a site cannot tell that it exists."""
+    foreign = await scene(ground, FOREIGN, "bob")
+    before = await dump(ground)
+    for case in CASES:
+        there = await ask(ground, case, foreign.ids)
+        nowhere = await ask(ground, case, foreign.ids | {"site_id": ABSENT})
+        assert (there.status, there.body) == (nowhere.status, nowhere.body), case.name
+        assert there.status == 404, case.name
+
+    assert await dump(ground) == before
+
+
+@pytest.mark.parametrize(
+    ("who", "may"),
+    [
+        ("ian", {"hubs", "locks"}),
+        ("uma", set()),
+        ("ada", {"people", "hubs", "locks", "schedules", "access-groups"}),
+    ],
+)
+@pytest.mark.invariant("T3")
+async def test_a_role_sees_and_changes_only_what_is_its_own(
+    ground: Ground, who: str, may: set[str]
+) -> None:
+    """An installer works on hardware and meets no people; a plain user manages nothing."""
+    bodies: dict[str, dict[str, object]] = {
+        "people": {"name": "New"},
+        "hubs": {"name": "New", **DEVICE},
+        "schedules": {"name": "New", "windows": [WINDOW]},
+        "access-groups": {"name": "New"},
+    }
+    seen = {
+        kind
+        for kind in [*bodies, "locks"]
+        if (await ground.call("GET", f"/sites/{OWN}/{kind}", by=who)).status == 200
+    }
+    made = {
+        kind
+        for kind, body in bodies.items()
+        if (await ground.call("POST", f"/sites/{OWN}/{kind}", body, by=who)).status == 201
+    }
+
+    assert seen == may
+    assert made == may - {"locks"}
