@@ -25,7 +25,14 @@ from controller.pki import GATEWAY_NAME, Authority
 from firmware_sim import link
 from firmware_sim.link import HubLink
 from gateway import session
-from gateway.broker import ACK_WAIT_S, BrokerSettings, EmbeddedBroker, Secrets, choose_binary
+from gateway.broker import (
+    ACK_WAIT_S,
+    BrokerSettings,
+    EmbeddedBroker,
+    Endpoint,
+    Secrets,
+    choose_binary,
+)
 from gateway.callout import Callout
 from gateway.session import Session
 
@@ -131,10 +138,7 @@ class RunningNats:
 
     async def kill(self) -> None:
         """Kill -9; the gateway itself starts the next."""
-        killed = (await self.broker.endpoint()).pid
-        os.kill(killed, signal.SIGKILL)
-        await until(lambda: not is_alive(killed))
-        await until(lambda: listens(self.port))
+        await kill(self.broker)
 
 
 @dataclass
@@ -167,6 +171,14 @@ class RunningMosquitto:
         """Kill -9 and start again."""
         await self.stop()
         await self.start()
+
+
+async def kill(broker: EmbeddedBroker) -> tuple[Endpoint, Endpoint]:
+    """Kill -9 and wait for the successor; return both."""
+    killed = await broker.endpoint()
+    os.kill(killed.pid, signal.SIGKILL)
+    await until(lambda: broker._endpoint not in (killed, None))
+    return killed, await broker.endpoint()
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ from gateway.broker import (
     Secrets,
     choose_binary,
 )
+from tests.gateway import brokers
 from tests.gateway.brokers import Chance, Keys, free_port, is_alive, listens, running, until
 
 PARENT = """
@@ -68,13 +69,12 @@ async def test_it_is_started_again_when_it_dies(tmp_path: Path) -> None:
     """After kill -9 another one is ready on the same port, with the folder of the first."""
     broker = make_broker(tmp_path, port=(port := free_port()))
     async with running(broker.run()):
-        first = await broker.endpoint()
-        os.kill(first.pid, signal.SIGKILL)
-        await until(lambda: not is_alive(first.pid))
-        await until(lambda: listens(port))
-        second = await broker.endpoint()
+        await broker.endpoint()
+        first, second = await brokers.kill(broker)
+        did_listen = listens(port)
 
     assert second.pid != first.pid
+    assert did_listen
 
 
 async def test_one_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
