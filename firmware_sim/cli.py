@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ PRESS_EVERY_S: Final = 30.0
 LOCK_FILE: Final = "in-use"
 PROMPT: Final = "sim> "
 LINES_MAX: Final = 16
+LINE_BYTES_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,17 +168,31 @@ def _typed(*, is_prompt: bool) -> Iterator[asyncio.Queue[str | None]]:
         if not lines.full():
             lines.put_nowait(sys.stdin.readline() or None)
 
+    def watch() -> None:  # whoever started us holds the other end; when they are gone, we go
+        if not os.read(sys.stdin.fileno(), LINE_BYTES_MAX):
+            loop.remove_reader(sys.stdin.fileno())
+            lines.put_nowait(None)
+
+    is_pipe = not is_prompt and _is_pipe()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lines.put_nowait, None)
-    if is_prompt:
-        loop.add_reader(sys.stdin.fileno(), read)
+    if is_prompt or is_pipe:
+        loop.add_reader(sys.stdin.fileno(), read if is_prompt else watch)
     try:
         yield lines
     finally:
-        if is_prompt:
+        if is_prompt or is_pipe:
             loop.remove_reader(sys.stdin.fileno())
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, ValueError):  # closed
+        return False
 
 
 def _show(text: str) -> None:
