@@ -115,8 +115,8 @@ class HubLink:
                 async with self._connection() as client:
                     await client.subscribe(topics.down_filter(self._hub_id), qos=0)
                     attempt = 0
-                    self._client = client
-                    if self._is_whole.is_set():
+                    if self._is_whole.is_set():  # it may have been cut meanwhile
+                        self._client = client
                         log.info("uplink_connected", hub_id=self._hub_id)
                         on_connected()
                         await self._pump(client)
