@@ -13,3 +13,8 @@ async def listed(tx: ReadSession, *, after: str | None, limit: int) -> list[Acco
     if after is not None:
         query = query.where(accounts.c.email > after)
     return [account_of(row) for row in await tx.execute(query)]
+
+
+async def is_empty(tx: ReadSession) -> bool:
+    """Return whether this is an installation that nobody can sign in to yet."""
+    return (await tx.execute(select(accounts.c.id).limit(1))).first() is None

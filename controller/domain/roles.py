@@ -197,3 +197,7 @@ class Actor:
         """
         handing_over = role is SiteRole.OWNER
         self.require(Action.HAND_OVER_SITE if handing_over else Action.MANAGE_ROLES, site_id)
+
+
+SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, account_id=None, name="Doorward")
+"""Whoever acts when nobody asked: timers, and the first start."""

@@ -25,15 +25,13 @@ from controller.domain.ids import SiteId
 from controller.domain.instants import to_seconds, to_text
 from controller.domain.ledger import postings
 from controller.domain.reminders import due, next_at
-from controller.domain.roles import Actor, ActorKind
+from controller.domain.roles import SYSTEM
 from controller.domain.subscription import Subscription, expire
 from controller.outbox import service as outbox
 from controller.outbox.service import Item
 from controller.subscriptions import repository
 from controller.subscriptions.repository import Written, subscription_of
 from controller.sync.service import Sync
-
-SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, account_id=None, name="Doorward")
 
 _RUNNING: Final = text("NOT subscriptions.expired")  # in the words of the index
 

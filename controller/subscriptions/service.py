@@ -19,7 +19,7 @@ from controller.domain.ledger import NONE, postings
 from controller.domain.redemption import Redemption
 from controller.domain.redemption import redeem as redeemed
 from controller.domain.reminders import next_at
-from controller.domain.roles import Action, Actor
+from controller.domain.roles import SYSTEM, Action, Actor
 from controller.domain.seats import Seating, seat
 from controller.domain.subscription import Expired, Subscription, cancel, start_free_week
 from controller.domain.voucher import (
@@ -31,7 +31,7 @@ from controller.domain.voucher import (
 from controller.outbox import service as outbox
 from controller.sites.service import require_released
 from controller.subscriptions import repository, voucher_repository
-from controller.subscriptions.due import SYSTEM, Due
+from controller.subscriptions.due import Due
 from controller.subscriptions.entitlement import Entitlement, standing
 from controller.subscriptions.repository import Standing, Written
 from controller.subscriptions.voucher_repository import product_record

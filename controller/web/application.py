@@ -1,31 +1,18 @@
 """The web application out of the features' routes."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
 
 from controller.ports import Ids, LinkClock
-from controller.web.api import PREFIX, Api, Call, endpoints, page
-from controller.web.auth import PUBLIC
+from controller.web.api import Api, endpoints
 from controller.web.middleware import DEADLINE_S, middlewares
 from controller.web.openapi import document
 from controller.web.operation import Operation, Surroundings
+from controller.web.start_page import StartPage
 
 BODY_MAX: Final = 256 * 1024
-
-
-class _Document:
-    """Serves the OpenAPI document."""
-
-    tag = "document"
-
-    def __init__(self) -> None:
-        self.document: dict[str, Any] = {}
-
-    @page(f"{PREFIX}/openapi.json", requires=PUBLIC)
-    async def openapi(self, call: Call) -> web.Response:  # noqa: ARG002 - every handler has it
-        return web.json_response(self.document)
 
 
 def build(
@@ -34,18 +21,22 @@ def build(
     *,
     link: LinkClock,
     ids: Ids,
+    facts: Callable[[], Mapping[str, str]] = dict,
     deadline_s: float = DEADLINE_S,
 ) -> web.Application:
     """Return the application that serves these features.
 
+    Args:
+        facts: What the start page says, by name, asked for at each request.
+
     Raises:
         TypeError: A handler does not fit its route.
     """
-    served = _Document()
+    start = StartPage(facts)
     operations = [
-        Operation(endpoint, surroundings) for api in (*apis, served) for endpoint in endpoints(api)
+        Operation(endpoint, surroundings) for api in (*apis, start) for endpoint in endpoints(api)
     ]
-    served.document = document(operations)
+    start.document = document(operations)
     application = web.Application(
         middlewares=middlewares(link, ids, deadline_s=deadline_s), client_max_size=BODY_MAX
     )

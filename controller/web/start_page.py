@@ -36,12 +36,15 @@ class StartPage:
 
     tag = "start"
 
-    def __init__(
-        self, facts: Callable[[], Mapping[str, str]], document: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        """Take what to say: facts by name, asked at each request, and the OpenAPI document."""
+    def __init__(self, facts: Callable[[], Mapping[str, str]]) -> None:
+        """Take what to say: facts by name, asked for at each request."""
         self._facts = facts
-        self._document = document
+        self.document: dict[str, Any] = {}
+
+    @page(f"{PREFIX}/openapi.json", requires=PUBLIC)
+    async def openapi(self, call: Call) -> web.Response:  # noqa: ARG002 - every handler has it
+        """Serve the OpenAPI document."""
+        return web.json_response(self.document)
 
     @page("/", requires=PUBLIC)
     async def start(self, call: Call) -> web.Response:  # noqa: ARG002 - every handler has it
@@ -60,10 +63,10 @@ class StartPage:
     @page("/docs", requires=PUBLIC)
     async def docs(self, call: Call) -> web.Response:  # noqa: ARG002 - every handler has it
         """List every call of the API."""
-        rows = "".join(_rows(self._document()))
+        rows = "".join(_rows(self.document))
         return _html(
             "Doorward API",
-            "<p>Sign in with <code>POST /api/v1/sign-in</code> and send the token as <code>"
+            "<p>Sign in with <code>POST /api/v1/sessions</code> and send the token as <code>"
             "Authorization: Bearer …</code>. Refusals are <code>application/problem+json</code> "
             "with a stable <code>code</code>. Shapes stand in the "
             f'<a href="{PREFIX}/openapi.json">OpenAPI 3.1 document</a>.</p>'
