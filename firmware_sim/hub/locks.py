@@ -53,7 +53,7 @@ def heartbeat(turn: Turn[HubState]) -> None:
             calendar = turn.state.calendar
             time = frames.Time(calendar_ms=calendar.at_ms(turn.instant), speed=calendar.speed)
             send(turn, lock_id, time)
-        if not online and turn.state.subscribed:
+        if (missed > 1 or not online) and turn.state.subscribed:
             _pair(turn, link.settings)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from firmware_sim.inputs import FactoryReset, Press, RadioHeard
 from gateway.protocol.messages import EntryKind
 from gateway.protocol.sections import OfflineGrant, OfflineList, Window
 from tests.firmware_sim.cloud import FAR, Cloud, offline_list, person
@@ -60,6 +61,16 @@ class Scene:
     def hubs(self) -> list[Hub]:
         """The site's hubs."""
         return [hub for hub in self.world.hubs if hub.cloud is self.cloud]
+
+    def reset(self, lock: Lock) -> None:
+        """Set a lock to factory state and commission it anew."""
+        self.world.tell(lock, FactoryReset())
+        self.world.tell(lock, Press())
+
+    def replay(self, device: Hub | Lock, frames: list[bytes]) -> None:
+        """Play recorded frames to a device, whatever its radio is like."""
+        for data in list(frames):
+            self.world.tell(device, RadioHeard(data=data))
 
     @property
     def openings_committed(self) -> int:

@@ -1,0 +1,238 @@
+"""What a lock decides alone."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_sim.lock.offline import Opens, Refuses, decide_offline
+from gateway.protocol.messages import DenyReason, EntryKind
+from gateway.protocol.sections import OfflineGrant, Window
+from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person
+from tests.firmware_sim.scene import ANN, BEN, CAT, DAN, Scene, list_of, scene
+
+TAG = ident("tag")
+LUNCH = tuple(Window(weekday=day, start_min=720, end_min=780) for day in range(7))
+BREAKFAST = tuple(Window(weekday=day, start_min=480, end_min=540) for day in range(7))
+ALWAYS = OfflineGrant(credential_digest=TAG)
+AT_LUNCH = OfflineGrant(credential_digest=TAG, schedule=0)
+AT_BREAKFAST = OfflineGrant(credential_digest=TAG, schedule=1)
+ENDED = OfflineGrant(credential_digest=TAG, ends_at_s=NOON)
+LAST_SECOND = OfflineGrant(credential_digest=TAG, ends_at_s=NOON + 1)
+
+BY_LIST = Opens(kind=EntryKind.OPENED_BY_LIST)
+BY_MEMORY = Opens(kind=EntryKind.OPENED_BY_MEMORY)
+UNKNOWN = Refuses(reason=DenyReason.UNKNOWN_CREDENTIAL)
+EXPIRED = Refuses(reason=DenyReason.CREDENTIAL_EXPIRED)
+OUTSIDE = Refuses(reason=DenyReason.OUTSIDE_SCHEDULE)
+UNCERTAIN = Refuses(reason=DenyReason.CLOCK_UNCERTAIN)
+
+LIST_TABLE: list[tuple[tuple[OfflineGrant, ...], bool, Opens | Refuses]] = [
+    ((ALWAYS,), True, BY_LIST),
+    ((ALWAYS,), False, BY_LIST),
+    ((AT_LUNCH,), True, BY_LIST),
+    ((AT_LUNCH,), False, UNCERTAIN),
+    ((AT_BREAKFAST,), True, OUTSIDE),
+    ((AT_BREAKFAST,), False, UNCERTAIN),
+    ((AT_BREAKFAST, AT_LUNCH), True, BY_LIST),
+    ((ENDED,), True, EXPIRED),
+    ((ENDED,), False, EXPIRED),
+    ((ENDED, ALWAYS), True, BY_LIST),
+    ((ENDED, AT_BREAKFAST), True, OUTSIDE),
+    ((LAST_SECOND,), True, BY_LIST),
+    ((replace(AT_LUNCH, ends_at_s=NOON),), True, EXPIRED),
+    ((), True, UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("grants", "trusted", "verdict"), LIST_TABLE)
+def test_the_list(
+    grants: tuple[OfflineGrant, ...], *, trusted: bool, verdict: Opens | Refuses
+) -> None:
+    """A grant opens within its end and its schedule; without the time, schedules do not."""
+    held = offline_list(ident("lock"), *grants, schedules=(LUNCH, BREAKFAST))
+
+    found = decide_offline(held, {}, TAG, memory_days=7, at_s=NOON, clock_trusted=trusted)
+
+    assert found == verdict
+
+
+MEMORY_TABLE: list[tuple[int | None, int, dict[str, object], Opens | Refuses]] = [
+    (NOON, 7, {}, BY_MEMORY),
+    (NOON - 7 * DAY + 1, 7, {}, BY_MEMORY),
+    (NOON - 7 * DAY, 7, {}, EXPIRED),
+    (NOON, 0, {}, EXPIRED),
+    (None, 7, {}, UNKNOWN),
+    (NOON - 60, 7, {"purge": (TAG,)}, UNKNOWN),
+    (NOON - 60, 7, {"purge": (ident("other"),)}, BY_MEMORY),
+    (NOON - 60, 7, {"purge_before_s": NOON - 59}, UNKNOWN),
+    (NOON - 60, 7, {"purge_before_s": NOON - 60}, BY_MEMORY),
+]
+
+
+@pytest.mark.invariant("A1")
+@pytest.mark.parametrize(("opened_s", "days", "list_says", "verdict"), MEMORY_TABLE)
+def test_the_memory(
+    opened_s: int | None, days: int, list_says: dict[str, object], verdict: Opens | Refuses
+) -> None:
+    """An opening by the hub counts for so many days, unless the list takes it back."""
+    held = replace(offline_list(ident("lock")), **list_says)  # type: ignore[arg-type]  # the table's words
+    memory = {} if opened_s is None else {TAG: opened_s}
+
+    found = decide_offline(held, memory, TAG, memory_days=days, at_s=NOON, clock_trusted=True)
+
+    assert found == verdict
+
+
+def cut_off() -> Scene:
+    """Return a site whose lock has just lost its hub."""
+    made = scene()
+    made.world.tap(made.lock, ANN)
+    made.lock.has_radio = False
+    return made
+
+
+def test_an_offline_opening_does_not_renew_the_memory() -> None:
+    """Seven days after the hub's opening it is over, however often the lock opened since."""
+    made = cut_off()
+    kinds = []
+    for _ in range(8):
+        kinds.append(made.world.tap(made.lock, ANN).kind)
+        made.world.skip(DAY - 2)
+
+    assert kinds == [EntryKind.OPENED_BY_MEMORY] * 7 + [EntryKind.DENIED_OFFLINE]
+
+
+@pytest.mark.invariant("A1", "A8")
+def test_a_revoked_credential_opens_by_no_path() -> None:
+    """After the lock has confirmed the revision, neither hub, list nor memory opens."""
+    made = scene()
+    made.world.tap(made.lock, ANN)
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    plan.people = (person("cat", made.cloud.digest(CAT), groups=("staff",)),)
+    purge = (made.cloud.digest(ANN), made.cloud.digest(BEN))
+    plan.lists = {made.lock.name: offline_list(made.cloud.lock_id(made.lock.name), purge=purge)}
+
+    made.publish()
+    online = [made.world.tap(made.lock, tag).kind for tag in (ANN, BEN)]
+    made.lock.has_radio = False
+    offline = [made.world.tap(made.lock, tag).kind for tag in (ANN, BEN)]
+
+    assert online == [EntryKind.DENIED_BY_HUB] * 2
+    assert offline == [EntryKind.DENIED_OFFLINE] * 2
+    assert made.lock.now.memory == {}
+
+
+def test_the_memory_uses_only_slots_that_the_list_leaves() -> None:
+    """The oldest opening is forgotten first, and a longer list takes what it needs."""
+    made = scene(capacity=4)  # two of them are the list's
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    tags = [bytes([4, 5, 6, 7, number]) for number in range(3)]
+    plan.people += tuple(
+        person(f"guest {tag.hex()}", made.cloud.digest(tag), groups=("all",)) for tag in tags
+    )
+    made.publish()
+    for tag in (*tags, tags[1]):
+        made.world.tap(made.lock, tag)
+        made.world.skip(60)
+    remembered = set(made.lock.now.memory)
+
+    plan.lists = {made.lock.name: list_of(made.cloud, made.lock.name, DAN)}
+    made.publish()
+
+    assert remembered == {made.cloud.digest(tag) for tag in tags[1:]}
+    assert set(made.lock.now.memory) == {made.cloud.digest(tags[1])}
+
+
+def test_a_list_that_does_not_fit_changes_nothing() -> None:
+    """More grants than slots: the present configuration stays, whole."""
+    made = scene(capacity=3)
+    before = made.lock.now.configuration
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    plan.lists = {made.lock.name: list_of(made.cloud, made.lock.name, DAN, ANN)}
+
+    made.publish()
+
+    assert made.lock.now.configuration == before
+    assert made.world.tap(made.lock, BEN).kind is EntryKind.OPENED_BY_HUB
+
+
+@pytest.mark.invariant("A3")
+@given(revisions=st.lists(st.integers(0, 5), max_size=6))
+def test_a_lock_never_goes_back_in_revision(revisions: list[int]) -> None:
+    """CONFIGURE frames in any order, some recorded long ago: the newest stays."""
+    made = scene()
+    recorded = [made.hub.frames]
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    for number in range(5):
+        made.hub.frames = []
+        recorded.append(made.hub.frames)
+        plan.lists = {
+            made.lock.name: list_of(made.cloud, made.lock.name, bytes([4, 9, 9, 9, number]))
+        }
+        made.publish()
+    newest = made.lock.now.configuration
+
+    for number in revisions:
+        made.replay(made.lock, recorded[number])
+        assert made.lock.now.configuration == newest
+
+
+@pytest.mark.invariant("E10")
+def test_a_lock_without_the_time_still_opens_what_needs_none() -> None:
+    """After a change of battery, with no hub: unscheduled grants open, scheduled ones do not."""
+    made = cut_off()
+    made.world.power_off(made.lock)
+    made.world.power_on(made.lock)
+
+    assert made.world.tap(made.lock, BEN).kind is EntryKind.OPENED_BY_LIST
+    assert made.world.tap(made.lock, CAT).reason is DenyReason.CLOCK_UNCERTAIN
+    assert not made.lock.now.log.entries[-1].clock_trusted
+
+
+@pytest.mark.invariant("E10")
+def test_an_old_time_is_not_taken_again() -> None:
+    """TIME frames that were recorded and are played back neither set nor stop the calendar."""
+    made = scene()
+    made.world.run(60)
+    recorded = list(made.hub.frames)
+    made.world.run(600)
+    made.lock.has_radio = False
+    before_s = made.lock.now.calendar.at_s(made.world.instant())
+
+    for _ in range(60):
+        made.replay(made.lock, recorded)
+        made.world.run(10)
+
+    assert made.lock.now.calendar.at_s(made.world.instant()) == before_s + 600
+
+
+def test_a_quiet_hub_costs_no_patience() -> None:
+    """After a silence the next tap of a listed tag opens at once and asks nobody."""
+    made = cut_off()
+    made.world.tap(made.lock, BEN)
+    sent = len(made.lock.frames)
+    began_s = made.world.mono_s
+
+    verdict = made.world.tap(made.lock, BEN)
+
+    assert verdict.kind is EntryKind.OPENED_BY_LIST
+    assert made.world.mono_s == began_s
+    assert len(made.lock.frames) == sent + 1  # the entry
+
+
+@pytest.mark.invariant("E7")
+@pytest.mark.parametrize("silent_s", [3, 30, 300])
+def test_the_hub_is_asked_again_within_thirty_seconds(silent_s: int) -> None:
+    """However long it was quiet: 30 s after it is back, it decides."""
+    made = scene()
+    made.hub.state = None  # no power, so nothing tells the lock
+    for _ in range(silent_s // 3 + 1):
+        made.world.tap(made.lock, BEN)
+        made.world.run(1)
+    made.world.power_on(made.hub)
+
+    made.world.run(29)
+
+    assert made.world.tap(made.lock, BEN).kind is EntryKind.OPENED_BY_HUB
