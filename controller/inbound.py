@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy.exc import DBAPIError
 
 from controller.activity.service import Arrival, take_in
 from controller.db.engine import Database, is_passing
@@ -187,15 +186,13 @@ class Inbound:
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """Tell the gateway to come again where the database, not what it said, is at fault."""
+    """Tell the gateway to come again where the database or the load is at fault, not the call."""
     try:
         yield
-    except DBAPIError as error:
-        if is_passing(error):
-            raise Unavailable(type(error.orig).__name__) from error
+    except Exception as error:
+        if is_passing(error) or isinstance(error, Overloaded):
+            raise Unavailable(type(error).__name__) from error
         raise
-    except (OSError, Overloaded) as error:  # no way to the database; too much work waits
-        raise Unavailable(type(error).__name__) from error
 
 
 def _ms(instant: datetime) -> int:

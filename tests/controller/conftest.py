@@ -15,5 +15,7 @@ from tests.controller.ground import Ground
 async def ground(database: Database, tmp_path: Path) -> AsyncIterator[Ground]:
     """Two sites with hubs and locks, and the cloud's end of the device link; on both backends."""
     threads = PoolThreads()
-    yield await grounds.lay(database, tmp_path, threads)
+    laid = await grounds.lay(database, tmp_path, threads)
+    yield laid
+    await laid.restore()
     threads.close()

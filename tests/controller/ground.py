@@ -272,6 +272,69 @@ class Ground:
             for statement in statements:
                 await tx.execute(text(statement))
 
+    async def fail_commits(self) -> None:
+        """Let every transaction that stores an entry fail at its very end, in COMMIT."""
+        if self.dialect == "sqlite":
+            await self.run(
+                "CREATE TABLE never (id INTEGER PRIMARY KEY)",
+                "CREATE TABLE broken (id INTEGER REFERENCES never(id)"
+                " DEFERRABLE INITIALLY DEFERRED)",
+                "CREATE TRIGGER break_commit AFTER INSERT ON entries"
+                " BEGIN INSERT INTO broken VALUES (1); END",
+            )
+        else:
+            await self.run(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no commit' USING ERRCODE = 'P0001'; END $$",
+                "CREATE CONSTRAINT TRIGGER break_commit AFTER INSERT ON entries "
+                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+            )
+
+    async def heal_commits(self) -> None:
+        """Let them succeed again."""
+        on = "" if self.dialect == "sqlite" else " ON entries"
+        await self.run(f"DROP TRIGGER break_commit{on}")
+
+    async def fill_up(self) -> None:
+        """Let the disk be full: nothing that grows can be written."""
+        if self.dialect == "sqlite":
+            await self.run("PRAGMA max_page_count = 1")
+        else:
+            await self.run(
+                'CREATE FUNCTION "full"() RETURNS trigger LANGUAGE plpgsql AS '
+                "$$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$",
+                "CREATE TRIGGER disk BEFORE INSERT ON entries "
+                'FOR EACH STATEMENT EXECUTE FUNCTION "full"()',
+            )
+
+    async def make_room(self) -> None:
+        """Let there be room on the disk again."""
+        if self.dialect == "sqlite":
+            await self.run("PRAGMA max_page_count = 1000000")
+        else:
+            await self.run("DROP TRIGGER disk ON entries")
+
+    async def refuse_entry(self, sequence: int) -> None:
+        """Let one entry be refused by the database, whenever it comes."""
+        if self.dialect == "sqlite":
+            await self.run(
+                f"CREATE TRIGGER poison BEFORE INSERT ON entries WHEN NEW.sequence = {sequence}"
+                " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+            )
+        else:
+            await self.run(
+                f"ALTER TABLE entries ADD CONSTRAINT poison CHECK (sequence <> {sequence})"
+            )
+
+    async def restore(self) -> None:
+        """Undo the three faults above: on PostgreSQL the next test has the same tables."""
+        if self.dialect == "postgresql":
+            await self.run(
+                "DROP FUNCTION IF EXISTS refuse CASCADE",
+                'DROP FUNCTION IF EXISTS "full" CASCADE',
+                "ALTER TABLE entries DROP CONSTRAINT IF EXISTS poison",
+            )
+
     async def tell(self, hub: Hub, kind: UpKind, message: Said) -> list[Downlink]:
         """Hand in one message and return the answers."""
         return list(await self.inbound.hand_in([hub.uplink(kind, message)]))

@@ -82,40 +82,16 @@ async def test_an_entry_that_is_stored_never_changes(ground: Ground) -> None:
 async def test_a_commit_that_fails_gives_no_answer_and_leaves_nothing(ground: Ground) -> None:
     """No acknowledgement exists before the transaction is durable."""
     hub = ground.hub()
-    await fail_commits(ground)
+    await ground.fail_commits()
 
     with pytest.raises((Unavailable, DBAPIError)):
         await ground.tell(hub, UpKind.BATCH, hub.batch(1))
     assert await sequences(ground) == []
 
-    await heal_commits(ground)
+    await ground.heal_commits()
     (answer,) = await ground.tell(hub, UpKind.BATCH, hub.batch(1))
     assert answer.kind is DownKind.ACK
     assert await sequences(ground) == [1]
-
-
-async def fail_commits(ground: Ground) -> None:
-    """Let every transaction that stores an entry fail at its very end, in COMMIT."""
-    if ground.dialect == "sqlite":
-        await ground.run(
-            "CREATE TABLE never (id INTEGER PRIMARY KEY)",
-            "CREATE TABLE broken (id INTEGER REFERENCES never(id) DEFERRABLE INITIALLY DEFERRED)",
-            "CREATE TRIGGER break_commit AFTER INSERT ON entries "
-            "BEGIN INSERT INTO broken VALUES (1); END",
-        )
-    else:
-        await ground.run(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'no commit' USING ERRCODE = '40001'; END $$",
-            "CREATE CONSTRAINT TRIGGER break_commit AFTER INSERT ON entries "
-            "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
-        )
-
-
-async def heal_commits(ground: Ground) -> None:
-    """Let them succeed again."""
-    on = "" if ground.dialect == "sqlite" else " ON entries"
-    await ground.run(f"DROP TRIGGER break_commit{on}")
 
 
 @pytest.mark.invariant("L5")
