@@ -92,6 +92,7 @@ class Cloud:
         self.replies: list[Reply] = []
         self.asked: list[int] = []  # how many hashes each ASK had
         self.is_acking = True
+        self.sections_until_silent = 1000
         self.order_number = 0
 
     def lock_id(self, name: str) -> bytes:
@@ -270,8 +271,11 @@ class Cloud:
             case UpKind.ASK:
                 ask = wire.decode(Ask, payload)
                 self.asked.append(len(ask.hashes))
-                held = [self.sections[name] for name in ask.hashes if name in self.sections]
-                return [Received(kind=DownKind.SECTION, payload=data) for data in held]
+                served = ask.hashes[: self.sections_until_silent]
+                self.sections_until_silent -= len(served)
+                return [
+                    Received(kind=DownKind.SECTION, payload=self.sections[name]) for name in served
+                ]
             case UpKind.REPLY:
                 self.replies.append(wire.decode(Reply, payload))
                 return []

@@ -50,12 +50,12 @@ def test_a_half_fetched_state_is_given_up() -> None:
     made = scene()
     edited(made)
     manifest = made.cloud.manifest(made.hub.identity.hub_id)
-    held, made.cloud.sections = made.cloud.sections, {}
+    made.cloud.sections_until_silent = 0
     made.world.deliver(made.hub, manifest)
     assert made.hub.now.pull is not None
 
     made.expire()
-    made.cloud.sections = held
+    made.cloud.sections_until_silent = 1000
     made.world.run(60)
 
     assert made.hub.now.pull is None
