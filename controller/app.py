@@ -24,26 +24,38 @@ from controller.clock import ScaledCalendar, SystemLinkClock
 from controller.cloud import Cloud, Ports, assemble
 from controller.db import calendar_mark
 from controller.db.engine import Database
-from controller.db.lock import data_directory
-from controller.db.migrate import upgrade
+from controller.db.lock import DataDirectoryError, data_directory
+from controller.db.migrate import BrokenReferences, SchemaTooNew, upgrade
 from controller.domain.roles import SYSTEM, CloudRole
 from controller.hardware.service import DeviceAddresses
 from controller.inbound import Inbound
-from controller.listen import bind, free_port
-from controller.pki import Authority
+from controller.keys import KeysError
+from controller.listen import NoFreePortError, bind, free_port
+from controller.pki import Authority, KeyFileDamagedError
 from controller.ports import Calendar
 from controller.settings import Settings
 from controller.sync.service import WAKE_COMMANDS, WAKE_HUBS
 from controller.threads import PoolThreads
 from controller.web.application import build
 from gateway import runtime
-from gateway.broker import BrokerSettings, EmbeddedBroker, Secrets, choose_binary
+from gateway.broker import BrokerError, BrokerSettings, EmbeddedBroker, Secrets, choose_binary
 from gateway.callout import Callout
 from gateway.session import Address, Session
 
 GATEWAY: Final = "gw-all"  # one machine: one gateway owns every partition
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - hubs come from other machines, with certificates
 STOP_PATIENCE_S: Final = 5.0  # for requests under way when the program ends
+
+START_ERRORS: Final = (
+    BrokenReferences,
+    BrokerError,
+    DataDirectoryError,
+    KeyFileDamagedError,
+    KeysError,
+    NoFreePortError,
+    SchemaTooNew,
+)
+"""What can be wrong outside the program; the text says what to do, so no traceback is needed."""
 
 _log = structlog.get_logger(__name__)
 

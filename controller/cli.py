@@ -18,26 +18,10 @@ import uvloop
 from controller import app, demo, logs, settings
 from controller.app import FirstOperator, Running
 from controller.db.lock import DataDirectoryError, data_directory
-from controller.db.migrate import BrokenReferences, SchemaTooNew
-from controller.keys import KeysError
-from controller.listen import NoFreePortError
-from controller.pki import KeyFileDamagedError
 from controller.settings import Settings, SettingsError
-from gateway.broker import BrokerError
 
 LOG_FILE: Final = "doorward.log"
-EXPECTED: Final = (
-    BrokenReferences,
-    BrokerError,
-    DataDirectoryError,
-    KeyFileDamagedError,
-    KeysError,
-    NoFreePortError,
-    SchemaTooNew,
-    SettingsError,
-    demo.DemoError,
-)
-"""What can be wrong outside the program; its text says what to do, so no traceback is shown."""
+EXPECTED: Final = (*app.START_ERRORS, SettingsError, demo.DemoError)
 
 
 @click.group()
