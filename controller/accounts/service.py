@@ -291,8 +291,8 @@ class TokenAuthenticator:
             return await repository.actor(tx, _hash(token), now=self._link.utc())
 
 
-async def by_email(tx: ReadSession, email: str) -> Account:
-    """Return the account with an e-mail address.
+async def by_email(tx: ReadSession, email: str, *, field: str) -> Account:
+    """Return the account with an e-mail address; ``field`` is where it was typed.
 
     Raises:
         NoSuchAccount: There is none, or it is disabled.
@@ -300,9 +300,9 @@ async def by_email(tx: ReadSession, email: str) -> Account:
     found = await repository.by_email(tx, normal_email(email))
     if found is None or found[0].disabled_at is not None:
         raise NoSuchAccount(
-            "Nobody with this e-mail address may sign in here. Ask whoever runs this cloud for an "
-            "account first.",
-            field="email",
+            f"{field}: nobody with this e-mail address may sign in here. Ask whoever runs this "
+            "cloud for an account first.",
+            field=field,
         )
     return found[0]
 

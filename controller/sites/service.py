@@ -163,7 +163,7 @@ class Sites:
         """
         actor.require_assign(SiteRole.OWNER, site_id)
         await _site(tx, site_id)
-        owner = await by_email(tx, owner_email)
+        owner = await by_email(tx, owner_email, field="owner_email")
         await repository.change_all(tx, site_id, SiteRole.OWNER, SiteRole.ADMIN)
         await repository.remove_all(tx, site_id, SiteRole.INSTALLER)
         await repository.give(tx, site_id, owner.id, SiteRole.OWNER)
@@ -183,7 +183,7 @@ class Sites:
             AlreadyOwner: It is the owner's.
         """
         actor.require_assign(SiteRole.ADMIN, site_id)
-        account = await by_email(tx, email)
+        account = await by_email(tx, email, field="email")
         if await repository.role(tx, site_id, account.id) is SiteRole.OWNER:
             raise AlreadyOwner(
                 "email: this is the owner, who may do everything an admin may.", field="email"

@@ -1,6 +1,6 @@
 """The world behind a real HTTP server, and a client that signs in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from controller.sites.api import SitesApi
 from controller.subscriptions.api import SubscriptionsApi
 from controller.subscriptions.voucher_api import VouchersApi
 from controller.threads import PoolThreads
+from controller.web.api import Api
 from controller.web.application import build
 from controller.web.idempotency import AnswerBook
 from controller.web.operation import Surroundings
@@ -74,7 +75,7 @@ class Served:
         token: str | None = None,
         key: str | None = None,
         etag: str | None = None,
-    ) -> tuple[int, Any, dict[str, str]]:
+    ) -> tuple[int, Any, Mapping[str, str]]:
         """Send a request and return status, body and headers."""
         headers = {
             name: value
@@ -90,7 +91,7 @@ class Served:
         ) as response:
             is_json = response.content_type.endswith("json")
             answer = await response.json() if is_json else await response.text()
-            return response.status, answer, dict(response.headers)
+            return response.status, answer, response.headers
 
     async def enrol(self, name: str, cloud_role: CloudRole | None = None) -> str:
         """Create an account with a password and sign in; return the token."""
@@ -128,7 +129,7 @@ async def serving(world: World) -> AsyncIterator[Served]:
         limiter=RateLimiter(world.link),
         denials=DenialBook(world.db, world.audit),
     )
-    apis = [
+    apis: list[Api] = [
         AccountsApi(accounts),
         SitesApi(world.sites),
         SubscriptionsApi(world.subscriptions, catalogue=CATALOGUE, offline_grace=GRACE),
