@@ -104,7 +104,7 @@ def test_an_offline_opening_does_not_renew_the_memory() -> None:
     assert kinds == [EntryKind.OPENED_BY_MEMORY] * 7 + [EntryKind.DENIED_OFFLINE]
 
 
-@pytest.mark.invariant("A1", "A8")
+@pytest.mark.invariant("A1")
 def test_a_revoked_credential_opens_by_no_path() -> None:
     """After the lock has confirmed the revision, neither hub, list nor memory opens."""
     made = scene()
