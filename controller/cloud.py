@@ -15,6 +15,7 @@ from controller.accounts.api import AccountsApi
 from controller.accounts.guessing import GuessLimit
 from controller.accounts.passwords import Passwords
 from controller.accounts.service import Accounts, TokenAuthenticator
+from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.db.engine import Database
 from controller.delivery.service import Delivery
@@ -155,6 +156,7 @@ def assemble(
             authenticator=TokenAuthenticator(db, ports.link),
             answers=answers,
             limiter=RateLimiter(ports.link),
+            denials=DenialBook(db, audit),
         ),
         inbound=Inbound(
             db,

@@ -48,7 +48,7 @@ class Surroundings:
     authenticator: Authenticator
     answers: AnswerBook
     limiter: RateLimiter
-    denials: Denials | None = None
+    denials: Denials
 
 
 class Operation:
@@ -111,7 +111,7 @@ class Operation:
         self, actor: Actor | None, site_id: SiteId | None, refusal: DomainError
     ) -> None:
         """Have a refused change recorded, in a transaction of its own."""
-        if self.route.method == "GET" or isinstance(refusal, TooMany) or not self._with.denials:
+        if self.route.method == "GET" or isinstance(refusal, TooMany):
             return
         # What is not there for the actor has no audit trail that it could stand in.
         known_site = None if isinstance(refusal, NotFound) else site_id

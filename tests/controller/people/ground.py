@@ -21,6 +21,7 @@ from controller.access.offline import OfflineRoom
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
+from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.bus import ProcessBus
 from controller.chance import RandomIds, SystemRandomness
@@ -378,6 +379,7 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
             authenticator=Tokens(),
             answers=AnswerBook(db, key=KEYS.idempotency_key, randomness=randomness, link=link),
             limiter=RateLimiter(link),
+            denials=DenialBook(db, Audit(RandomIds(randomness))),
         ),
         link=link,
         ids=RandomIds(randomness),

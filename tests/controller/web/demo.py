@@ -170,6 +170,21 @@ class Tokens:
 
 
 @dataclass
+class ListedDenials:
+    """Keeps refused changes in a list."""
+
+    listed: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def denied(
+        self, actor: Actor, route: str, site_id: SiteId | None, code: str, *, now: datetime
+    ) -> None:
+        """Note who was refused what, and why."""
+        assert now.tzinfo is not None
+        assert site_id in {OWN, None}
+        self.listed.append((actor.name, route, code))
+
+
+@dataclass
 class HandClock:
     """A link clock that is moved by hand."""
 
@@ -239,6 +254,7 @@ def surroundings_of(db: Database) -> Ground:
         authenticator=Tokens(),
         answers=AnswerBook(db, key=KEY, randomness=randomness, link=link),
         limiter=RateLimiter(link),
+        denials=ListedDenials(),
     )
     return Ground(surroundings=surroundings, link=link, ids=RandomIds(randomness))
 
