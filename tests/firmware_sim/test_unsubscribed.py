@@ -64,6 +64,28 @@ def test_a_half_fetched_state_is_given_up() -> None:
     assert made.hub.now.access.revision == 2
 
 
+@pytest.mark.invariant("E3", "E4")
+def test_it_forwards_no_configuration() -> None:
+    """A lock that missed an edit before the end gets it after renewal, and not in between."""
+    made = scene()
+    made.lock.has_radio = False
+    edited(made)
+    made.publish()
+    before = made.lock.list_bytes
+    made.expire()
+    made.lock.has_radio = True
+    made.world.run(60)
+    made.world.power_off(made.lock)
+    made.world.power_on(made.lock)
+    made.world.run(60)
+
+    during = made.lock.list_bytes
+    made.renew()
+
+    assert during == before
+    assert made.lock.list_bytes != before
+
+
 @pytest.mark.invariant("E3")
 def test_what_still_works() -> None:
     """Time reaches the locks, entries the cloud, FREE the locks; no command opens."""
