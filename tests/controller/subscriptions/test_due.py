@@ -185,6 +185,31 @@ async def test_reminders_follow_into_another_time_zone(world: World) -> None:
     assert site.time_zone == "Asia/Kolkata"
 
 
+async def test_a_move_west_brings_no_reminder_twice(world: World) -> None:
+    """Nine o'clock comes again for a site that moves west on the day; the reminder does not."""
+    site_id = await world.site(time_zone="UTC")
+    (code,) = await world.mint(plan(days=40))
+    await world.redeem(code, site_id)
+    world.now = datetime(2026, 3, 13, 9, tzinfo=UTC)  # 28 days before
+    await remind(world)
+
+    async with world.db.write() as tx:
+        await world.sites.edit(
+            tx,
+            world.at(world.owner, site_id),
+            site_id,
+            version_read=2,
+            time_zone="America/New_York",
+            now=world.now,
+        )
+    world.now += timedelta(hours=6)
+    assert await remind(world) == 1
+    assert await reminders(world, site_id) == [28]
+    world.now += 30 * DAY
+    await remind(world)
+    assert await reminders(world, site_id) == [28]
+
+
 async def test_a_lease_is_signed_anew_every_day(world: World) -> None:
     """A hub's lease that is a day old is asked for again; nobody's who is retired."""
     site_id = await world.site()
