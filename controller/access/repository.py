@@ -15,7 +15,7 @@ from controller.domain.errors import NotFound, Stale
 from controller.domain.groups import NamedSchedule, NameTaken, SiteGroup
 from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.schedule import Schedule, Window
-from controller.people.repository import revoke
+from controller.sync.revocations import revoke
 
 
 async def schedule(tx: ReadSession, site_id: SiteId, schedule_id: ScheduleId) -> NamedSchedule:

@@ -14,8 +14,8 @@ from controller.domain.roles import Action, Actor
 from controller.hardware.repository import lock as lock_of_site
 from controller.people.changes import Changes
 from controller.people.repository import person as person_of_site
-from controller.people.repository import revoke_person
 from controller.ports import Ids
+from controller.sync.revocations import revoke_people
 
 
 class GroupEdit(TypedDict, total=False):
@@ -169,7 +169,7 @@ class Groups:
         group = await repository.group(tx, site_id, group_id)
         person = await person_of_site(tx, site_id, person_id)
         if await repository.remove_member(tx, group, person.id):
-            await revoke_person(tx, site_id, person.id, now=now)
+            await revoke_people(tx, site_id, [person.id], now=now)
             await self._end(
                 tx, actor, "group_left", group, now=now, member={"person_id": person_id}
             )

@@ -7,22 +7,18 @@ from typing import Any
 
 from sqlalchemy import (
     Row,
-    Select,
     delete,
     func,
     insert,
-    literal,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_people
 from controller.db.tables.accounts import accounts, site_roles
-from controller.db.tables.people import credentials, people, revoked_digests
-from controller.db.types import UtcDateTime
+from controller.db.tables.people import credentials, people
 from controller.domain.access import CredentialKind
 from controller.domain.errors import NotFound, Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
@@ -162,42 +158,6 @@ async def delete_credential(tx: Session, gone: SiteCredential) -> None:
     )
     if (await tx.execute(one)).rowcount == 0:
         raise Stale("The credential was changed meanwhile; read it again.", object="credential")
-
-
-async def revoke(tx: Session, held: Select[Any], *, now: datetime) -> None:
-    """Note that credentials lost a right now.
-
-    Args:
-        held: Selects site_id and digest of the credentials, with a WHERE clause.
-        now: The instant; a note from before is moved up to it.
-    """
-    columns = ["site_id", "digest", "revoked_at"]
-    rows = held.add_columns(literal(now, UtcDateTime))
-    dialect_insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    noted = dialect_insert(revoked_digests).from_select(columns, rows)
-    await tx.execute(
-        noted.on_conflict_do_update(
-            index_elements=["site_id", "digest"], set_={"revoked_at": noted.excluded.revoked_at}
-        )
-    )
-
-
-async def revoke_person(
-    tx: Session, site_id: SiteId, person_id: PersonId, *, now: datetime
-) -> None:
-    """Note that all credentials of a person lost a right now."""
-    held = select(credentials.c.site_id, credentials.c.digest).where(
-        credentials.c.site_id == site_id, credentials.c.person_id == person_id
-    )
-    await revoke(tx, held, now=now)
-
-
-async def revoke_credential(tx: Session, one: SiteCredential, *, now: datetime) -> None:
-    """Note that a credential lost a right now."""
-    held = select(credentials.c.site_id, credentials.c.digest).where(
-        credentials.c.site_id == one.site_id, credentials.c.id == one.id
-    )
-    await revoke(tx, held, now=now)
 
 
 def to_person(row: Row[Any]) -> SitePerson:

@@ -13,6 +13,7 @@ from controller.people import repository
 from controller.people.changes import Changes
 from controller.ports import Ids
 from controller.subscriptions.entitlement import Entitlement
+from controller.sync import revocations
 
 
 class PersonEdit(TypedDict, total=False):
@@ -95,7 +96,7 @@ class People:
         saved = await repository.save_person(tx, after)
         reaches_doors = _stay(before) != _stay(after)
         if reaches_doors and not after.holds_seat(now):
-            await repository.revoke_person(tx, site_id, person_id, now=now)
+            await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await self._changes.end(
             tx,
             actor,
@@ -128,7 +129,7 @@ class People:
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         person = await self._read(tx, site_id, person_id, if_match)
-        await repository.revoke_person(tx, site_id, person_id, now=now)
+        await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await repository.delete_person(tx, person)
         await self._changes.end(
             tx,

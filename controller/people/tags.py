@@ -20,6 +20,7 @@ from controller.keys import Keys
 from controller.people import repository
 from controller.people.changes import Changes
 from controller.ports import Ids
+from controller.sync import revocations
 from gateway.protocol.sealing import tag_digest
 
 
@@ -115,7 +116,7 @@ class Tags:
         saved = await repository.save_credential(tx, after)
         reaches_doors = replace(before, label="") != replace(after, label="")
         if reaches_doors and not _opens(after, now):
-            await repository.revoke_credential(tx, after, now=now)
+            await revocations.revoke_credential(tx, site_id, after.id, now=now)
         await self._end(tx, actor, "credential_edited", saved, now=now, reaches_doors=reaches_doors)
         return saved
 
@@ -139,7 +140,7 @@ class Tags:
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         tag = await self._read(tx, site_id, person_id, credential_id, if_match)
-        await repository.revoke_credential(tx, tag, now=now)
+        await revocations.revoke_credential(tx, site_id, tag.id, now=now)
         await repository.delete_credential(tx, tag)
         await self._end(tx, actor, "credential_deleted", tag, now=now)
 

@@ -46,6 +46,7 @@ from controller.domain.ledger import Posting
 from controller.domain.roles import Actor, SiteRole
 from controller.domain.seats import Holder
 from controller.domain.subscription import Kind, Status, Subscription
+from controller.sync.revocations import revoke_people
 from vouchers.carry_over import Segment
 from vouchers.products import Plan
 
@@ -295,14 +296,18 @@ def seated(now: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def unseat(tx: Session, site_id: SiteId, person_ids: Sequence[PersonId]) -> None:
-    """Take their seats from people; they stay as they are in every other way."""
+async def unseat(
+    tx: Session, site_id: SiteId, person_ids: Sequence[PersonId], *, now: datetime
+) -> None:
+    """Take their seats from people; they stay as they are, and locks are told to forget them."""
     for at in range(0, len(person_ids), ROWS_AT_ONCE):
+        some = person_ids[at : at + ROWS_AT_ONCE]
         await tx.execute(
             update(people)
-            .where(people.c.site_id == site_id, people.c.id.in_(person_ids[at : at + ROWS_AT_ONCE]))
+            .where(people.c.site_id == site_id, people.c.id.in_(some))
             .values(subscribed_at=None, version=people.c.version + 1)
         )
+        await revoke_people(tx, site_id, some, now=now)
 
 
 async def had_free_week(tx: ReadSession, serial: str, *, elsewhere_than: SiteId) -> bool:

@@ -268,7 +268,7 @@ class Subscriptions:
         await self._store(tx, written, site, subscription, reminder_at=reminder_at)
         if expired := [one for one in written if isinstance(one.entry, Expired)]:
             await self._due.announce(tx, expired, now=now)
-        await repository.unseat(tx, site.site_id, outcome.seating.unseated)
+        await repository.unseat(tx, site.site_id, outcome.seating.unseated, now=now)
         facts: dict[str, object] = {
             "voucher_id": voucher.id,
             "product": product_record(voucher.product),
