@@ -197,6 +197,7 @@ async def test_what_a_hub_did_not_sign_for_this_topic_is_dropped(
         gateway.line.bring(
             hub.received(UpKind.BATCH, other.signed(UpKind.BATCH, batch)),
             hub.received(UpKind.BATCH, hub.signed(UpKind.BEAT, batch)),
+            hub.received(UpKind.HELLO, hub.signed(UpKind.BEAT, hub.status())),
             hub.received(UpKind.BATCH, bytes(flipped)),
             hub.received(UpKind.BEAT, hub.signed(UpKind.BEAT, batch)),  # signed, but no status
             nobody.received(UpKind.BATCH, nobody.signed(UpKind.BATCH, batch)),
@@ -205,7 +206,7 @@ async def test_what_a_hub_did_not_sign_for_this_topic_is_dropped(
         await gateway.acknowledged(hub)
 
     assert await stored(ground) == [2]
-    assert gateway.intake.counts["malformed"] == 5
+    assert gateway.intake.counts["malformed"] == 6
     assert {line["event"] for line in logs} == {"message_dropped"}
     assert all(line["reason"] for line in logs)
 

@@ -138,6 +138,20 @@ async def test_while_unsubscribed_nothing_but_leases_leaves(ground: Ground) -> N
     assert len(await sections_of(ground, hub, after)) == len(after.roots)
 
 
+@pytest.mark.invariant("E3")
+async def test_at_the_end_a_pull_that_is_under_way_gets_no_further(ground: Ground) -> None:
+    """Also what was compiled and served a second before is not served at the end."""
+    hub = ground.hub()
+    manifest = await manifest_of(ground, hub)
+    assert manifest is not None
+    assert len(await sections_of(ground, hub, manifest)) == len(manifest.roots)
+
+    ground.clocks.calendar = ENDS
+
+    assert await sections_of(ground, hub, manifest) == []
+    assert await manifest_of(ground, hub) is None
+
+
 @pytest.mark.invariant("E4")
 async def test_an_end_and_a_renewal_leave_every_section_as_it_was(ground: Ground) -> None:
     """Offline lists and all else: the same hashes before the end and after renewal."""
