@@ -102,6 +102,21 @@ async def test_the_same_key_gives_the_same_answer(served: Served) -> None:
     assert await served.world.spent() == 1
 
 
+@pytest.mark.invariant("V3")
+async def test_a_mint_that_is_sent_again_mints_once(served: Served) -> None:
+    """A supplier whose connection broke gets the same codes, and no second batch."""
+    supplier = await served.enrol("max", CloudRole.SUPPLIER)
+    body = {"product": PLAN, "count": 3, "redeem_until": UNTIL}
+
+    first = await served.ask("POST", "/voucher-batches", body, token=supplier, key="once")
+    again = await served.ask("POST", "/voucher-batches", body, token=supplier, key="once")
+    _, listed = await served.ask("GET", "/voucher-batches", token=supplier)
+
+    assert first[0] == 201
+    assert first == again
+    assert len(listed["items"]) == 1
+
+
 @pytest.mark.invariant("V1")
 async def test_fifty_requests_for_one_voucher_have_one_winner(served: Served) -> None:
     """Over HTTP too, one of fifty gets the voucher, and the others hear that it is redeemed."""

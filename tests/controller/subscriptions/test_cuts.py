@@ -1,34 +1,12 @@
 """Cut off after any statement, a redemption or an expiry leaves nothing half done."""
 
-from typing import Any
-
 import pytest
 from sqlalchemy import select
-from typing_extensions import override
 
-from controller.db.engine import Session
 from controller.db.metadata import metadata
 from controller.subscriptions import repository
+from tests.controller.subscriptions.cutting import CutOffError, CutSession
 from tests.controller.subscriptions.world import NOON, WEEK, World, plan
-
-
-class CutOffError(Exception):
-    """The process is gone."""
-
-
-class CutSession(Session):
-    """A transaction that breaks off before its n-th statement."""
-
-    def __init__(self, tx: Session, statements: int) -> None:
-        super().__init__(tx._connection)
-        self.left = statements
-
-    @override
-    async def execute(self, statement: Any, parameters: Any = None) -> Any:
-        if self.left == 0:
-            raise CutOffError
-        self.left -= 1
-        return await super().execute(statement, parameters)
 
 
 async def everything(world: World) -> dict[str, list[str]]:

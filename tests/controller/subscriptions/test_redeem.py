@@ -24,10 +24,12 @@ from controller.subscriptions.service import (
     CodeHasWrongLength,
     CodeHasWrongSymbol,
 )
+from tests.controller.subscriptions.cutting import CutSession
 from tests.controller.subscriptions.world import DAY, NOON, WEEK, World, plan
 from vouchers.products import AddOnProduct, Plan, SeatProduct
 
 RACERS = 50
+LIMITLESS = 1000
 
 
 async def outcomes(world: World, redeeming: list[tuple[str, SiteId]]) -> list[object]:
@@ -228,13 +230,19 @@ async def test_strangers_learn_nothing(world: World) -> None:
     await world.redeem(spent, theirs, by=await world.account("thea"))
     world.now += timedelta(seconds=1)
 
-    refusals = []
+    refusals, statements = [], []
     for code in (unknown, void, spent, late):
-        with pytest.raises(VoucherNotRedeemable) as refused:
-            await world.redeem(code, ours)
+        async with world.db.write() as tx:
+            counted = CutSession(tx, LIMITLESS)
+            with pytest.raises(VoucherNotRedeemable) as refused:
+                await world.subscriptions.redeem(
+                    counted, world.at(world.owner, ours), ours, code, now=world.now
+                )
         refusals.append((refused.value.code, refused.value.message, refused.value.facts))
+        statements.append(LIMITLESS - counted.left)
 
     assert len({str(refusal) for refusal in refusals}) == 1
+    assert len(set(statements)) == 1  # the same work, so the time tells nothing either
 
 
 async def test_the_redeemer_is_told_where_and_when(world: World) -> None:
