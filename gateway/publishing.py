@@ -18,7 +18,8 @@ from gateway.ports import Line, LinkClock, Wake
 log = structlog.get_logger()
 
 LOOK_S: Final = 1.0
-HUBS_AT_ONCE: Final = 50  # looked at, compiled for and held at a time
+BEHIND_AT_ONCE: Final = 500  # looked at, a page
+HUBS_AT_ONCE: Final = 50  # compiled for and held at a time
 RESEND_BASE_S: Final = 5.0
 RESEND_CAP_S: Final = 60.0
 HUBS_MAX: Final = 10_000  # as many as may be connected
@@ -100,10 +101,11 @@ class Publishing:
         """Send lease and manifest to the hubs that are due."""
         after = ""
         while True:  # as many turns as there are pages of hubs behind
-            behind = await self._controller.behind(after=after, limit=HUBS_AT_ONCE)
-            if due := self._resends.due(behind):
-                await self._send(await self._controller.documents(due))
-            if len(behind) < HUBS_AT_ONCE:
+            behind = await self._controller.behind(after=after, limit=BEHIND_AT_ONCE)
+            for start in range(0, len(behind), HUBS_AT_ONCE):
+                if due := self._resends.due(behind[start : start + HUBS_AT_ONCE]):
+                    await self._send(await self._controller.documents(due))
+            if len(behind) < BEHIND_AT_ONCE:
                 return
             after = behind[-1].hub_id
 
