@@ -273,7 +273,7 @@ def _facts(running: Running) -> dict[str, str]:
     """Return what the start page says."""
     return {
         "Calendar": running.calendar.now().isoformat(timespec="seconds"),
-        "Speed": f"{running.calendar.speed} calendar seconds a second",
+        "The calendar's speed": f"{running.calendar.speed} times real time",
         "Hubs claim at": running.claim_url,
         "Hubs connect to": running.broker,
     }
