@@ -59,7 +59,7 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
         groups=await _groups(tx, site_id, joined),
         schedules=await _schedules(tx, site_id),
         locks=await _locks(tx, site_id),
-        revoked=await _revoked(tx, site_id),
+        revoked=() if offline_only else await _revoked(tx, site_id),
     )
 
 

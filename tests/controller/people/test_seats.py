@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from controller.db.engine import Database
-from controller.db.tables.people import people
+from controller.db.tables.people import people, revoked_digests
+from controller.domain.ids import PersonId
+from controller.subscriptions.repository import unseat
 from tests.controller.people.ground import FOREIGN, NOW, OWN, Ground, served
 
 PEOPLE = f"/sites/{OWN}/people"
@@ -128,3 +130,18 @@ async def test_racers_never_take_more_seats_than_there_are(database: Database) -
         refused = [answer for answer in answers if answer.status not in {200, 201}]
         assert {answer.code for answer in refused} == {"seats_exhausted"}
         assert await ground.count(people, subscribed_at=NOW) == SEATS
+
+
+@pytest.mark.invariant("A1")
+async def test_locks_forget_whom_a_renewal_leaves_without_a_seat(database: Database) -> None:
+    """Who loses a seat to a smaller plan loses the locks' memory of it too."""
+    async with served(database) as ground:
+        kept, lost = await ground.person("Kept"), await ground.person("Lost")
+        await ground.tag(kept)
+        await ground.tag(lost)
+
+        async with ground.db.write() as tx:
+            await unseat(tx, OWN, [PersonId(lost["id"])], now=NOW)
+
+        assert await ground.count(people, subscribed_at=None) == 1
+        assert await ground.count(revoked_digests, revoked_at=NOW) == 1
