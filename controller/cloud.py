@@ -15,6 +15,7 @@ from controller.accounts.api import AccountsApi
 from controller.accounts.guessing import GuessLimit
 from controller.accounts.passwords import Passwords
 from controller.accounts.service import Accounts, TokenAuthenticator
+from controller.activity.api import ActivityApi
 from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.db.engine import Database
@@ -146,6 +147,7 @@ def assemble(
         ),
         AccessApi(Groups(changes=changes, ids=ports.ids), entitlement),
         SchedulesApi(Schedules(changes=changes, ids=ports.ids)),
+        ActivityApi(),
     )
     return Cloud(
         apis=apis,

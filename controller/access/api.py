@@ -16,9 +16,9 @@ from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, Sched
 from controller.domain.roles import Action
 from controller.hardware.api import LockOut, LocksOut
 from controller.people.api import PersonOut
-from controller.people.fields import Name
 from controller.subscriptions.entitlement import Entitlement
 from controller.web.api import Call, delete, get, patch, post, put
+from controller.web.fields import Name
 from controller.web.models import ID, In, Out, Versioned
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 

@@ -11,8 +11,8 @@ from controller.access.schedules import Schedules, WindowValues
 from controller.domain.groups import NamedSchedule
 from controller.domain.ids import ScheduleId, SiteId
 from controller.domain.roles import Action
-from controller.people.fields import Name
 from controller.web.api import Call, delete, get, patch, post
+from controller.web.fields import Name
 from controller.web.models import WHOLE, In, Out, Versioned
 
 SCHEDULES = "/sites/{site_id}/schedules"

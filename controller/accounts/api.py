@@ -14,14 +14,14 @@ from controller.domain.ids import AccountId, SiteId
 from controller.domain.roles import Action, ActorKind, CloudRole, Scope, SiteRole
 from controller.web.api import Call, delete, get, post
 from controller.web.auth import PUBLIC, SIGNED_IN
+from controller.web.fields import PRINTABLE, Name
 from controller.web.models import WHOLE, In, Out
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 
 LIFE_DAYS_MAX: Final = 365
 TYPED_MAX: Final = 1_000  # of a password that is only compared
 
-Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), PRINTABLE]
 NewPassword = Annotated[str, Field(min_length=LENGTH_MIN, max_length=LENGTH_MAX, repr=False)]
 TypedPassword = Annotated[str, Field(max_length=TYPED_MAX, repr=False)]
 TokenId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]

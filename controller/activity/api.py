@@ -127,11 +127,7 @@ def _place(cursor: str | None) -> Place | None:
     try:
         instant = datetime.fromisoformat(received_at).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise _bad_cursor() from error
+        raise BadCursor from error
     if not (0 <= log_epoch <= NUMBER_MAX and 0 <= sequence <= NUMBER_MAX):
-        raise _bad_cursor()
+        raise BadCursor
     return instant, lock_id, log_epoch, sequence
-
-
-def _bad_cursor() -> BadCursor:
-    return BadCursor("cursor: not one of ours; take next_cursor of the page before, unchanged.")

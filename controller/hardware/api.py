@@ -16,9 +16,9 @@ from controller.hardware.commands import RemoteOpening
 from controller.hardware.locks import Locks
 from controller.hardware.queries import HubStatus, SyncState
 from controller.hardware.service import DeviceAddresses, Hubs
-from controller.people.fields import Name
 from controller.subscriptions.entitlement import Entitlement
 from controller.web.api import Call, delete, get, patch, post
+from controller.web.fields import Name
 from controller.web.models import WHOLE, In, Out, Versioned
 
 HUBS = "/sites/{site_id}/hubs"

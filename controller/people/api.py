@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
+from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from controller.domain.access import CredentialKind
@@ -12,10 +12,10 @@ from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.people import SiteCredential, SitePerson
 from controller.domain.roles import Action
 from controller.people import queries, repository
-from controller.people.fields import End, Name, printable
 from controller.people.service import People
 from controller.people.tags import CredentialEdit, Tags
 from controller.web.api import Call, delete, get, patch, post
+from controller.web.fields import PRINTABLE, End, Name
 from controller.web.models import In, Out, Versioned
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 
@@ -29,10 +29,9 @@ Email = Annotated[
     StringConstraints(
         strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"
     ),
+    PRINTABLE,
 ]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=60), AfterValidator(printable)
-]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), PRINTABLE]
 TagNumber = Annotated[
     str,
     Field(

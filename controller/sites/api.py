@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from controller.accounts.api import Email
 from controller.domain.ids import AccountId, SiteId
@@ -13,15 +13,18 @@ from controller.sites.repository import Site
 from controller.sites.service import Sites
 from controller.web.api import Call, delete, get, patch, post
 from controller.web.auth import SIGNED_IN
+from controller.web.fields import PRINTABLE, Name
 from controller.web.models import In, Out, Versioned
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
 TimeZone = Annotated[
     str, Field(min_length=1, max_length=64, description="IANA name", examples=["Europe/Madrid"])
 ]
 BuyFrom = Annotated[
-    str, Field(min_length=1, max_length=200, description="Whom to ask for a voucher.")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Field(description="Whom to ask for a voucher."),
+    PRINTABLE,
 ]
 
 

@@ -9,7 +9,7 @@ from controller.db.engine import ReadSession, Session
 from controller.domain.catalogue import Catalogue, Edition
 from controller.domain.errors import Forbidden, Invalid, NotFound
 from controller.domain.ids import AccountId, BatchId, VoucherId
-from controller.domain.instants import to_seconds, to_text, whole_second
+from controller.domain.instants import from_seconds, to_seconds, to_text
 from controller.domain.roles import Action, Actor
 from controller.domain.voucher import Voucher, void
 from controller.ports import Ids, Randomness
@@ -93,11 +93,12 @@ class Batches:
                 maximum=COUNT_MAX,
             )
         self.edition.require_sold(product)
-        until = whole_second(redeem_until)
+        until_s = to_seconds(redeem_until)
         try:
-            require_mintable(product, minted_at_s=to_seconds(now), redeem_until_s=to_seconds(until))
+            require_mintable(product, minted_at_s=to_seconds(now), redeem_until_s=until_s)
         except ProductError as error:
             raise InvalidProduct(error.message, **error.facts) from error
+        until = from_seconds(until_s)
         batch = Batch(
             id=BatchId(self._ids.new()),
             supplier_id=supplier_id,

@@ -1,6 +1,6 @@
 """The REST API of suppliers: batches and vouchers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -14,8 +14,17 @@ from controller.subscriptions import voucher_queries
 from controller.subscriptions.batches import COUNT_MAX, Batches, owned_batch, supplier
 from controller.subscriptions.voucher_queries import BatchOut, StockOut, VoucherOut, shown, to_csv
 from controller.web.api import Call, get, post
+from controller.web.fields import PRINTABLE
 from controller.web.models import WHOLE, In, Out
-from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
+from controller.web.pagination import (
+    LIMIT_DEFAULT,
+    BadCursor,
+    Cursor,
+    Limit,
+    Page,
+    decoded,
+    page_of,
+)
 from vouchers.products import (
     SEATS_MAX,
     TERM_DAYS_MAX,
@@ -76,7 +85,7 @@ class BatchIn(In):
     product: Annotated[PlanIn | AddOnIn | SeatsIn, Field(discriminator="kind")]
     count: Annotated[int, Field(ge=1, le=COUNT_MAX), WHOLE]
     redeem_until: AwareDatetime
-    note: Annotated[str, Field(max_length=200)] = ""
+    note: Annotated[str, Field(max_length=200), PRINTABLE] = ""
 
 
 class CodeOut(Out):
@@ -130,8 +139,7 @@ class VouchersApi:
         self, call: Call, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
     ) -> Page[BatchOut]:
         """List your batches with their stock, newest first."""
-        key = decoded(cursor, int, str)
-        before = (EPOCH + int(key[0]) * MICROSECOND, str(key[1])) if key else None
+        before = _before(cursor)
         async with call.db.read() as tx:
             found = await voucher_queries.batches(
                 tx, _supplier(call.actor), before=before, limit=limit + 1, now=call.now
@@ -189,6 +197,21 @@ class VouchersApi:
             return await voucher_queries.batch_vouchers(
                 tx, batch_id, after=after, limit=limit, now=call.now
             )
+
+
+def _before(cursor: str | None) -> tuple[datetime, str] | None:
+    """Return creation and id of the batch behind which a page begins.
+
+    Raises:
+        BadCursor: No page of ours ends there.
+    """
+    key = decoded(cursor, int, str)
+    if key is None:
+        return None
+    try:
+        return EPOCH + int(key[0]) * MICROSECOND, str(key[1])
+    except OverflowError as error:
+        raise BadCursor from error
 
 
 def _supplier(actor: Actor) -> AccountId:

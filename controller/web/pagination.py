@@ -32,6 +32,12 @@ class BadCursor(Invalid):
 
     code = "cursor_invalid"
 
+    def __init__(self) -> None:
+        super().__init__(
+            "cursor: not one of ours; take next_cursor of the page before, unchanged.",
+            field="cursor",
+        )
+
 
 class Page(Out, Generic[Item]):
     """One page; without ``next_cursor`` it is the last."""
@@ -75,11 +81,11 @@ def decoded(cursor: str | None, *kinds: type[Key]) -> tuple[Key, ...] | None:
     try:
         parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError as error:
-        raise _bad() from error
+        raise BadCursor from error
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
-        raise _bad()
+        raise BadCursor
     if not all(_can_be_asked(part) for part in parts):
-        raise _bad()
+        raise BadCursor
     return tuple(parts)
 
 
@@ -88,7 +94,3 @@ def _can_be_asked(part: Key) -> bool:
     if isinstance(part, str):
         return "\0" not in part and not any("\ud800" <= letter <= "\udfff" for letter in part)
     return -(2**63) <= part < 2**63
-
-
-def _bad() -> BadCursor:
-    return BadCursor("cursor: not one of ours; take next_cursor of the page before, unchanged.")

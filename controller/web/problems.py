@@ -39,6 +39,14 @@ REMEDIES: Final = {
     "string_too_short": "make it longer",
     "string_too_long": "make it shorter",
     "timezone_aware": "end it with Z or an offset such as +01:00",
+    "datetime_type": "write an instant such as 2026-03-01T09:00:00Z",
+    "datetime_parsing": "write an instant such as 2026-03-01T09:00:00Z",
+    "int_type": "write a whole number, without quotes",
+    "bool_type": "write true or false, without quotes",
+    "string_type": "write a text, in quotes",
+    "greater_than_equal": "choose a larger number",
+    "less_than_equal": "choose a smaller number",
+    "model_type": "send one JSON object",
 }
 
 

@@ -142,8 +142,8 @@ async def test_an_escaped_backslash_before_u0000_is_text(site: Site) -> None:
     ("query", "field", "remedy"),
     [
         ("limt=5", "limt", "did you mean limit?"),
-        ("limit=0", "limit", None),
-        ("limit=201", "limit", None),
+        ("limit=0", "limit", "choose a larger number"),
+        ("limit=201", "limit", "choose a smaller number"),
         ("limit=x", "limit", None),
     ],
 )

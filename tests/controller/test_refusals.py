@@ -1,0 +1,145 @@
+"""What the whole cloud refuses: each refusal names field and remedy, and nothing changes."""
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.controller.whole import PLAN, Whole, whole
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("refusals")]
+
+UNTIL = "2027-01-01T00:00:00Z"
+WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cloud(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Whole]:
+    """The whole cloud, for all tests of this file."""
+    async with whole(migrated_sqlite, tmp_path_factory.mktemp("cloud")) as served:
+        yield served
+
+
+def cursor(*key: object) -> str:
+    """Return a cursor that somebody made up."""
+    return urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+NAMED = {
+    "site": ("/sites", {"time_zone": "UTC", "buy_from": "the shop"}, "name", "installer"),
+    "seller": ("/sites", {"time_zone": "UTC", "name": "House"}, "buy_from", "installer"),
+    "account": (
+        "/accounts",
+        {"email": "new@example.org", "password": "a long enough one"},
+        "name",
+        "operator",
+    ),
+    "e-mail": ("/accounts", {"name": "New", "password": "a long enough one"}, "email", "operator"),
+    "token": ("/tokens", {"scopes": ["read"]}, "name", "owner"),
+    "note": (
+        "/voucher-batches",
+        {"product": PLAN, "count": 1, "redeem_until": UNTIL},
+        "note",
+        "supplier",
+    ),
+    "person": ("/sites/{site}/people", {}, "name", "owner"),
+    "schedule": ("/sites/{site}/schedules", {"windows": [WINDOW]}, "name", "owner"),
+    "group": ("/sites/{site}/access-groups", {}, "name", "owner"),
+}
+UNSHOWN = {
+    "turns": "evil\u202etxt",
+    "rtl mark": "a\u200fb",
+    "line": "one\ntwo",
+    "bell": "a\x07b",
+    "NUL": "a\0b",
+    "endless": "x" * 10_000,
+}
+
+
+async def test_no_name_holds_what_cannot_be_shown(cloud: Whole) -> None:
+    """Control characters, marks that turn the text and endless names are refused everywhere."""
+    site_id = await cloud.site()
+    wrong = []
+    for kind, (path, body, field, by) in NAMED.items():
+        for what, text in UNSHOWN.items():
+            typed = f"{text}@example.org" if kind == "e-mail" else text
+            where = path.format(site=site_id)
+            answer = await cloud.ask("POST", where, body | {field: typed}, by=by)
+            named = "NUL" in answer.body["detail"] if what == "NUL" else answer.field == field
+            if (answer.status, named) != (422, True):
+                wrong.append((kind, what, answer.status, answer.body))
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "'; DROP TABLE people; --",
+        "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+        "👩\u200d💻",
+        "éé",
+    ],
+)
+async def test_any_name_that_can_be_shown_comes_back(cloud: Whole, name: str) -> None:
+    """Markup is text like any other, and scripts that need joiners have them."""
+    site_id = await cloud.site()
+
+    answer = await cloud.ask("POST", f"/sites/{site_id}/people", {"name": name}, by="owner")
+
+    assert (answer.status, answer.body["name"]) == (201, name)
+
+
+async def test_a_blank_name_is_none(cloud: Whole) -> None:
+    """A site is not called by spaces."""
+    body = {"name": "   ", "time_zone": "UTC", "buy_from": "the shop"}
+
+    answer = await cloud.ask("POST", "/sites", body, by="installer")
+
+    assert (answer.status, answer.field) == (422, "name")
+
+
+@pytest.mark.parametrize(
+    "until",
+    ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2101-01-01T00:00:00Z"],
+)
+async def test_a_voucher_ends_within_every_calendar(cloud: Whole, until: str) -> None:
+    """An instant that no calendar can show in UTC is refused, as is an end past 2100."""
+    body = {"product": PLAN, "count": 1, "redeem_until": until}
+
+    answer = await cloud.ask("POST", "/voucher-batches", body, by="supplier")
+
+    assert (answer.status, answer.code) == (422, "invalid_product")
+    assert answer.field == "redeem_until"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [(2**63 - 1, "a"), (-(2**63), "a"), ("0001-01-01T00:00:00+14:00", "x", 1, 1), ("a",), (1,)],
+)
+async def test_no_made_up_cursor_is_a_failure(cloud: Whole, key: tuple[object, ...]) -> None:
+    """A cursor of another list, or of none, is refused or shows a page, and never fails."""
+    site = f"/sites/{await cloud.site()}"
+    lists = {
+        "/sites": "owner",
+        "/accounts": "operator",
+        "/voucher-batches": "supplier",
+        f"{site}/people": "owner",
+        f"{site}/access-groups": "owner",
+        f"{site}/entries": "owner",
+        f"{site}/subscription/history": "owner",
+    }
+
+    answers = {
+        path: (await cloud.ask("GET", f"{path}?cursor={cursor(*key)}", by=by)).status
+        for path, by in lists.items()
+    }
+
+    assert set(answers.values()) <= {200, 422}, answers
+    assert 422 in answers.values()
