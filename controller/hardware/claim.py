@@ -2,8 +2,9 @@
 
 Whoever knows the code on the sticker may claim a registered serial once. After that the place
 belongs to the device key of that claim: the same device may ask again, because its answer may have
-been lost on the way, and everybody else is a stranger until somebody at the site replaces the
-hub. Strangers learn nothing: not whether the serial is known, nor what was wrong.
+been lost on the way, until it first reports over the device link, when the secret is forgotten.
+Everybody else is a stranger until somebody at the site replaces the hub. Strangers learn nothing:
+not whether the serial is known, nor what was wrong.
 """
 
 import hmac

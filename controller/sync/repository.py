@@ -176,6 +176,7 @@ async def _save_numbers(
                 subscribed_confirmed=bindparam("subscribed"),
                 firmware=bindparam("runs"),
                 confirmed_at=now,
+                claim_secret=None,  # the answer to its claim has arrived
             ),
             sorted(rows, key=lambda row: str(row["hub_id"])),
         )

@@ -25,10 +25,12 @@ from controller.clock import SystemLinkClock
 from controller.db.engine import Database
 from controller.db.tables.hardware import hubs
 from controller.db.tables.records import audit_records
+from controller.domain.ids import HubId
 from controller.hardware.claim import Claims
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.service import DeviceAddresses
 from controller.pki import Authority
+from controller.sync import repository as sync
 from controller.sync.service import WAKE_HUBS
 from gateway.protocol import claim, cose, wire
 from gateway.protocol.claim import (
@@ -39,6 +41,7 @@ from gateway.protocol.claim import (
     ClaimRequest,
     ClaimResponse,
 )
+from gateway.protocol.messages import Status
 from tests.controller.people.ground import KEYS, NOW, OWN, STICKER, Ground, served
 
 SECRET = claim.code_secret(STICKER)
@@ -208,6 +211,31 @@ async def test_a_lost_answer_can_be_asked_for_again(listener: Listener) -> None:
     assert status == HTTPStatus.OK
     assert wire.decode(ClaimResponse, body).epoch == 2
     assert (await listener.row(hub)).device_key == device.request().device_key
+
+
+async def test_the_secret_is_forgotten_at_the_first_report(listener: Listener) -> None:
+    """Once the hub has reported, its answer has arrived, and not even it may claim again."""
+    hub = await listener.ground.hub()
+    device = listener.device(hub)
+    await listener.send(device.signed(device.request()))
+    report = Status(
+        nonce=NONCE,
+        epoch=1,
+        lease_number=0,
+        revision=0,
+        subscribed=False,
+        firmware="1.0",
+        entries_waiting=0,
+        locks=(),
+    )
+    async with listener.ground.db.write() as tx:
+        known = await sync.numbers(tx, [hub["id"]])
+        await sync.confirm(tx, [(HubId(hub["id"]), report)], known, now=NOW)
+
+    status, _ = await listener.send(device.signed(device.request()))
+
+    assert status == HTTPStatus.FORBIDDEN
+    assert (await listener.row(hub)).claim_secret is None
 
 
 async def test_a_replaced_hub_is_claimed_by_the_new_device_only(listener: Listener) -> None:
