@@ -143,11 +143,7 @@ class Sites:
             buy_from=after.buy_from,
         ):
             raise Stale("The site was changed meanwhile; read it again and repeat your edit.")
-        changed: dict[str, object] = {
-            field: getattr(after, field)
-            for field in ("name", "time_zone", "buy_from")
-            if getattr(after, field) != getattr(before, field)
-        }
+        changed = _changed(before, after)
         await self._record(tx, actor, "site_edited", site_id, now=now, facts=changed)
         return after
 
@@ -250,6 +246,14 @@ async def _site(tx: ReadSession, site_id: SiteId) -> Site:
     if site is None:
         raise NotFound("There is no such site, or you have no role there.", object="site")
     return site
+
+
+def _changed(before: Site, after: Site) -> dict[str, object]:
+    return {
+        field: getattr(after, field)
+        for field in ("name", "time_zone", "buy_from")
+        if getattr(after, field) != getattr(before, field)
+    }
 
 
 def _zone(time_zone: str) -> ZoneInfo:

@@ -92,13 +92,7 @@ class Batches:
                 minimum=1,
                 maximum=COUNT_MAX,
             )
-        self.edition.require_sold(product)
-        until_s = to_seconds(redeem_until)
-        try:
-            require_mintable(product, minted_at_s=to_seconds(now), redeem_until_s=until_s)
-        except ProductError as error:
-            raise InvalidProduct(error.message, **error.facts) from error
-        until = from_seconds(until_s)
+        until = self._mintable_until(product, redeem_until, now)
         batch = Batch(
             id=BatchId(self._ids.new()),
             supplier_id=supplier_id,
@@ -154,6 +148,15 @@ class Batches:
             await self._record(tx, actor, "voucher_voided", voucher_id, {}, now=now)
         else:  # somebody was faster: it is void now, or this raises
             void(await _owned_voucher(tx, voucher_id, supplier_id), now=now)
+
+    def _mintable_until(self, product: Product, redeem_until: datetime, now: datetime) -> datetime:
+        self.edition.require_sold(product)
+        until_s = to_seconds(redeem_until)
+        try:
+            require_mintable(product, minted_at_s=to_seconds(now), redeem_until_s=until_s)
+        except ProductError as error:
+            raise InvalidProduct(error.message, **error.facts) from error
+        return from_seconds(until_s)
 
     def _code(self) -> Code:
         return codes.generate(self._randomness.token_bytes(codes.RANDOM_BYTES))

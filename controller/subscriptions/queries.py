@@ -13,7 +13,7 @@ from controller.db.tables.hardware import hubs
 from controller.db.tables.people import people
 from controller.db.tables.subscriptions import subscription_history
 from controller.domain.catalogue import Catalogue, Component, Feature
-from controller.domain.entitlements import Entitlements, Holdings, effective
+from controller.domain.entitlements import AddOn, Entitlements, Holdings, SeatGrant, effective
 from controller.domain.ids import HubId, SiteId, VoucherId
 from controller.domain.instants import SECOND
 from controller.domain.subscription import Kind, Status, expire
@@ -146,23 +146,8 @@ async def card(
         limits=dict(may.limits),
         activity_log_days=may.activity_log_days,
         features=[_feature(feature, held, may, now) for feature in Feature],
-        add_ons=[
-            AddOnOut(
-                feature=add_on.feature,
-                ends_at=add_on.ends_at,
-                running=may.active and now < add_on.ends_at,
-            )
-            for add_on in held.add_ons
-        ],
-        seats=[
-            SeatsOut(
-                component=grant.component,
-                count=grant.count,
-                ends_at=grant.ends_at,
-                running=may.active and now < grant.ends_at,
-            )
-            for grant in held.seats
-        ],
+        add_ons=[_add_on(add_on, may, now) for add_on in held.add_ons],
+        seats=[_seats(grant, may, now) for grant in held.seats],
         buy_from=site.contact,
         catalogue_version=subscription.catalogue_version,
         hubs_not_confirmed=[] if may.active else await _silent_hubs(tx, site, grace),
@@ -199,6 +184,18 @@ async def names(tx: ReadSession, site_id: SiteId, person_ids: Sequence[str]) -> 
         query = select(people.c.id, people.c.name).where(people.c.site_id == site_id, some)
         found |= {row.id: row.name for row in await tx.execute(query)}
     return found
+
+
+def _add_on(add_on: AddOn, may: Entitlements, now: datetime) -> AddOnOut:
+    running = may.active and now < add_on.ends_at
+    return AddOnOut(feature=add_on.feature, ends_at=add_on.ends_at, running=running)
+
+
+def _seats(grant: SeatGrant, may: Entitlements, now: datetime) -> SeatsOut:
+    running = may.active and now < grant.ends_at
+    return SeatsOut(
+        component=grant.component, count=grant.count, ends_at=grant.ends_at, running=running
+    )
 
 
 def _feature(feature: Feature, held: Holdings, may: Entitlements, now: datetime) -> FeatureOut:
