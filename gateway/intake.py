@@ -111,6 +111,7 @@ class Intake:
                     received.acknowledge()
                 else:
                     self._questions.put_nowait(waiting)
+                await asyncio.sleep(0)  # checking takes a millisecond; let others have a turn
 
     async def _checked(self, received: Received) -> _Waiting | None:
         """Return the message if its hub signed it and we can read it; else drop and count it."""
@@ -144,7 +145,7 @@ class Intake:
             message=wire.decode(_TYPES[received.kind], payload),
         )
 
-    async def _work(self, queue: "asyncio.Queue[_Waiting]") -> NoReturn:
+    async def _work(self, queue: asyncio.Queue[_Waiting]) -> NoReturn:
         while True:  # for as long as the process lives
             group = [await queue.get()]
             entries = group[0].entries
