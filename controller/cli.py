@@ -2,26 +2,30 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
-import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
 from controller import app, demo, logs, settings
 from controller.app import FirstOperator, Running
+from controller.chance import SystemRandomness
+from controller.db.engine import is_passing
 from controller.db.lock import DataDirectoryError, data_directory
 from controller.settings import Settings, SettingsError
 
 LOG_FILE: Final = "doorward.log"
 EXPECTED: Final = (*app.START_ERRORS, SettingsError, demo.DemoError)
+UNWRITABLE: Final = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 @click.group()
@@ -46,7 +50,9 @@ def up(data_dir: Path | None, speed: int | None, *, with_demo: bool, fresh: bool
             if fresh:
                 raise SettingsError("--fresh goes with --demo; other data are never removed here")
             logs.configure(sys.stderr, level=chosen.log_level)
-            first = FirstOperator(email="operator@localhost", password=secrets.token_urlsafe(18))
+            first = FirstOperator(
+                email="operator@localhost", password=SystemRandomness().token_bytes(12).hex()
+            )
             _run(lambda: app.up(chosen, first_operator=first, beside=_announce))
             return
         _demo(chosen, fresh=fresh)
@@ -165,22 +171,35 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @contextlib.contextmanager
-def _expected_errors() -> Any:
+def _expected_errors() -> Iterator[None]:
     """Say in one line what a person can mend."""
     try:
         yield
-    except EXPECTED as error:
-        raise click.ClickException(str(error)) from error
-    except BaseExceptionGroup as group:
-        matching, rest = group.split(EXPECTED)
-        if matching is None or rest is not None:
+    except Exception as error:
+        told = {_told(each) for each in _leaves(error)}
+        if None in told:
             raise
-        raise click.ClickException(str(_first(matching))) from group
+        raise click.ClickException("\n".join(filter(None, told))) from error
 
 
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+def _told(error: BaseException) -> str | None:
+    """Return what to say of an error, or None if it is a fault of the program."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    if isinstance(error, DBAPIError) and is_passing(error):
+        return (
+            f"the database cannot be used ({error.orig}); free its disk, or see that its server "
+            "runs, and start again: what was committed is safe"
+        )
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return f"{error.filename or 'a file'} cannot be written ({error.strerror}); free the disk"
+    return None
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 if __name__ == "__main__":
