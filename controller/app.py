@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from controller.accounts.queries import is_empty
 from controller.bus import ProcessBus
 from controller.chance import RandomIds, SystemRandomness
 from controller.clock import ScaledCalendar, SystemLinkClock
-from controller.cloud import Cloud, Ports, assemble
+from controller.cloud import Cloud, Ports
 from controller.db import calendar_mark
 from controller.db.engine import Database
 from controller.db.lock import DataDirectoryError, data_directory
@@ -29,14 +28,13 @@ from controller.db.migrate import BrokenReferences, SchemaTooNew, upgrade
 from controller.domain.roles import SYSTEM, CloudRole
 from controller.hardware.service import DeviceAddresses
 from controller.inbound import Inbound
-from controller.keys import KeysError
+from controller.keys import Keys, KeysError
 from controller.listen import NoFreePortError, bind, free_port
 from controller.pki import Authority, KeyFileDamagedError
 from controller.ports import Calendar
 from controller.settings import Settings
 from controller.sync.service import WAKE_COMMANDS, WAKE_HUBS
 from controller.threads import PoolThreads
-from controller.web.application import build
 from gateway import runtime
 from gateway.broker import BrokerError, BrokerSettings, EmbeddedBroker, Secrets, choose_binary
 from gateway.callout import Callout
@@ -44,6 +42,7 @@ from gateway.session import Address, Session
 
 GATEWAY: Final = "gw-all"  # one machine: one gateway owns every partition
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - hubs come from other machines, with certificates
+LOOPBACK: Final = "127.0.0.1"
 STOP_PATIENCE_S: Final = 5.0  # for requests under way when the program ends
 
 START_ERRORS: Final = (
@@ -67,7 +66,6 @@ class Running:
     web_url: str
     claim_url: str
     broker: str
-    data_dir: Path
     calendar: Calendar
     operator: "FirstOperator | None"  # made at this start
 
@@ -78,6 +76,17 @@ class FirstOperator:
 
     email: str
     password: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What every part stands on."""
+
+    db: Database
+    ports: Ports
+    keys: Keys
+    authority: Authority
+    is_first_start: bool  # nobody can sign in yet
 
 
 async def up(
@@ -94,70 +103,69 @@ async def up(
         beside: Runs beside everything, from the moment it answers.
     """
     async with AsyncExitStack() as stack:
+        base = await stack.enter_async_context(_foundation(settings))
+        web_socket = bind(settings.web_host, settings.web_port)
+        device_socket = bind(EVERYWHERE, settings.device_port)
+        addresses = _addresses(settings, base.authority, device_socket)
+        cloud = Cloud(
+            settings,
+            base.db,
+            base.ports,
+            keys=base.keys,
+            authority=base.authority,
+            addresses=addresses,
+        )
+        if base.is_first_start:
+            await _create_operator(cloud, base, first_operator)
+        running = Running(
+            web_url=f"http://{settings.web_host}:{_port(web_socket)}",
+            claim_url=addresses.claim_url,
+            broker=f"mqtts://{addresses.broker_host}:{addresses.broker_port}",
+            calendar=base.ports.calendar,
+            operator=first_operator if base.is_first_start else None,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            await _start_gateway(tasks, settings, base, cloud, broker_port=addresses.broker_port)
+            tasks.create_task(cloud.timers().run(), name="timers")
+            pages = cloud.web(lambda: _facts(running))
+            await stack.enter_async_context(_serving(pages, web_socket))
+            await stack.enter_async_context(
+                _serving(cloud.device(), device_socket, authority=base.authority)
+            )
+            tasks.create_task(beside(running), name="beside")
+
+
+@asynccontextmanager
+async def _foundation(settings: Settings) -> AsyncIterator[Foundation]:
+    """Hold the data directory, with the database in it brought up to date."""
+    folder = settings.data_dir / "keys"
+    async with AsyncExitStack() as stack:
         stack.enter_context(data_directory(settings.data_dir))
         await upgrade(settings.database)
         db = Database.open(settings.database)
         stack.push_async_callback(db.close)
         async with db.read() as tx:
-            first_start = await is_empty(tx)
+            is_first_start = await is_empty(tx)
         ports = await stack.enter_async_context(_ports(settings, db))
-        keys = controller_keys.load(
-            settings.data_dir / "keys", ports.randomness, first_start=first_start
+        yield Foundation(
+            db=db,
+            ports=ports,
+            keys=controller_keys.load(folder, ports.randomness, first_start=is_first_start),
+            authority=Authority(folder, public_host=settings.public_host, now=ports.link.utc()),
+            is_first_start=is_first_start,
         )
-        authority = Authority(
-            settings.data_dir / "keys", public_host=settings.public_host, now=ports.link.utc()
-        )
-        web_socket = bind(settings.web_host, settings.web_port)
-        device_socket = bind(EVERYWHERE, settings.device_port)
-        broker_host, broker_port = _broker_address(settings)
-        addresses = DeviceAddresses(
-            public_host=settings.public_host,
-            claim_port=_port(device_socket),
-            broker_host=broker_host,
-            broker_port=broker_port,
-            ca_fingerprint=authority.fingerprint,
-        )
-        cloud = assemble(settings, db, ports, keys=keys, authority=authority, addresses=addresses)
-        if first_start:
-            await cloud.accounts.create(
-                db,
-                SYSTEM,
-                email=first_operator.email,
-                name="Operator",
-                password=first_operator.password,
-                cloud_role=CloudRole.OPERATOR,
-                now=ports.calendar.now(),
-            )
-        running = Running(
-            web_url=f"http://{settings.web_host}:{_port(web_socket)}",
-            claim_url=addresses.claim_url,
-            broker=f"mqtts://{broker_host}:{broker_port}",
-            data_dir=settings.data_dir,
-            calendar=ports.calendar,
-            operator=first_operator if first_start else None,
-        )
-        async with asyncio.TaskGroup() as tasks:
-            await _start_gateway(
-                tasks,
-                settings,
-                ports,
-                authority=authority,
-                cloud=cloud,
-                broker_port=broker_port,
-            )
-            tasks.create_task(cloud.timers.run(), name="timers")
-            application = build(
-                cloud.apis,
-                cloud.surroundings,
-                link=ports.link,
-                ids=ports.ids,
-                facts=lambda: _facts(running),
-            )
-            await stack.enter_async_context(_serving(application, web_socket))
-            await stack.enter_async_context(
-                _serving(cloud.device, device_socket, authority=authority)
-            )
-            tasks.create_task(beside(running), name="beside")
+
+
+async def _create_operator(cloud: Cloud, base: Foundation, operator: FirstOperator) -> None:
+    await cloud.accounts.create(
+        base.db,
+        SYSTEM,
+        email=operator.email,
+        name="Operator",
+        password=operator.password,
+        cloud_role=CloudRole.OPERATOR,
+        now=base.ports.calendar.now(),
+    )
 
 
 @asynccontextmanager
@@ -190,30 +198,28 @@ async def _ports(settings: Settings, db: Database) -> AsyncIterator[Ports]:
 async def _start_gateway(
     tasks: asyncio.TaskGroup,
     settings: Settings,
-    ports: Ports,
-    *,
-    authority: Authority,
+    base: Foundation,
     cloud: Cloud,
+    *,
     broker_port: int,
 ) -> None:
     """Start the broker, unless it is somebody else's, and the gateway; return when both answer."""
-    host = "127.0.0.1"
+    ports, inbound = base.ports, cloud.inbound()
+    host = LOOPBACK
     if settings.broker:
         host, broker_port = _broker_address(settings)
     else:
-        broker = _embedded_broker(settings, ports, authority, broker_port)
+        broker = _embedded_broker(settings, base, broker_port)
         tasks.create_task(broker.run(), name="broker")
-        callout = Callout(
-            broker, admission=cloud.inbound, clock=ports.link, randomness=ports.randomness
-        )
+        callout = Callout(broker, admission=inbound, clock=ports.link, randomness=ports.randomness)
         tasks.create_task(callout.run(), name="callout")
         await callout.ready()
     session = Session(
-        Address(host=host, port=broker_port, tls=authority.gateway_context()),
+        Address(host=host, port=broker_port, tls=base.authority.gateway_context()),
         client_id=GATEWAY,
         randomness=ports.randomness,
     )
-    tasks.create_task(_gateway(session, cloud.inbound, ports), name="gateway")
+    tasks.create_task(_gateway(session, inbound, ports), name="gateway")
 
 
 async def _gateway(session: Session, inbound: Inbound, ports: Ports) -> None:
@@ -221,9 +227,7 @@ async def _gateway(session: Session, inbound: Inbound, ports: Ports) -> None:
         await runtime.run(session, inbound, clock=ports.link, hubs=hubs, commands=commands)
 
 
-def _embedded_broker(
-    settings: Settings, ports: Ports, authority: Authority, port: int
-) -> EmbeddedBroker:
+def _embedded_broker(settings: Settings, base: Foundation, port: int) -> EmbeddedBroker:
     binary = choose_binary()
     _log.info("broker_chosen", version=binary.version, origin=binary.origin, path=str(binary.path))
     return EmbeddedBroker(
@@ -231,12 +235,12 @@ def _embedded_broker(
             folder=settings.data_dir.absolute() / "broker",
             host=EVERYWHERE,
             port=port,
-            authority=authority.certificate_path.absolute(),
-            identity=authority.server_path.absolute(),
+            authority=base.authority.certificate_path.absolute(),
+            identity=base.authority.server_path.absolute(),
         ),
         binary=binary,
-        secrets=Secrets.generate(ports.randomness),
-        randomness=ports.randomness,
+        secrets=Secrets.generate(base.ports.randomness),
+        randomness=base.ports.randomness,
     )
 
 
@@ -253,6 +257,19 @@ async def _serving(
         yield
     finally:
         await runner.cleanup()
+
+
+def _addresses(
+    settings: Settings, authority: Authority, device_socket: socket.socket
+) -> DeviceAddresses:
+    broker_host, broker_port = _broker_address(settings)
+    return DeviceAddresses(
+        public_host=settings.public_host,
+        claim_port=_port(device_socket),
+        broker_host=broker_host,
+        broker_port=broker_port,
+        ca_fingerprint=authority.fingerprint,
+    )
 
 
 def _broker_address(settings: Settings) -> tuple[str, int]:

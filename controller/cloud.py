@@ -1,8 +1,9 @@
 """The features, put together from below; each gets what it needs and nothing more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
@@ -47,6 +48,7 @@ from controller.subscriptions.voucher_api import VouchersApi
 from controller.sync.service import Sync
 from controller.timers import Timers
 from controller.web.api import Api
+from controller.web.application import build
 from controller.web.idempotency import AnswerBook
 from controller.web.operation import Surroundings
 from controller.web.rate_limit import RateLimiter
@@ -64,111 +66,148 @@ class Ports:
     calendar: Calendar
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """The features, put together."""
+    """The features on one database, in one world, for one set of secrets."""
 
-    apis: Sequence[Api]
-    device: web.Application
-    surroundings: Surroundings
-    inbound: Inbound
-    accounts: Accounts
-    timers: Timers
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        ports: Ports,
+        *,
+        keys: Keys,
+        authority: Authority,
+        addresses: DeviceAddresses,
+    ) -> None:
+        self._db = db
+        self._ports = ports
+        self._keys = keys
+        self._authority = authority
+        self._addresses = addresses
+        self._offline_grace = timedelta(hours=settings.offline_grace_h)
+        self._catalogue = catalogue.load()
+        self._audit = Audit(ports.ids)
+        self._sync = Sync(ports.bus)
+        self._answers = AnswerBook(
+            db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link
+        )
+        self.accounts: Final = Accounts(
+            ids=ports.ids,
+            randomness=ports.randomness,
+            link=ports.link,
+            passwords=Passwords(ports.threads, ports.randomness),
+            audit=self._audit,
+            guesses=GuessLimit(ports.link),
+        )
 
+    def web(self, facts: Callable[[], Mapping[str, str]]) -> web.Application:
+        """Return pages and API; ``facts`` is what the start page says."""
+        surroundings = Surroundings(
+            db=self._db,
+            calendar=self._ports.calendar,
+            authenticator=TokenAuthenticator(self._db, self._ports.link),
+            answers=self._answers,
+            limiter=RateLimiter(self._ports.link),
+            denials=DenialBook(self._db, self._audit),
+        )
+        apis = (*self._site_apis(), *self._door_apis(), ActivityApi())
+        return build(apis, surroundings, link=self._ports.link, ids=self._ports.ids, facts=facts)
 
-def assemble(
-    settings: Settings,
-    db: Database,
-    ports: Ports,
-    *,
-    keys: Keys,
-    authority: Authority,
-    addresses: DeviceAddresses,
-) -> Cloud:
-    """Return the cloud on this database, in this world."""
-    book = catalogue.load()
-    offline_grace = timedelta(hours=settings.offline_grace_h)
-    audit, sync = Audit(ports.ids), Sync(ports.bus)
-    accounts = Accounts(
-        ids=ports.ids,
-        randomness=ports.randomness,
-        link=ports.link,
-        passwords=Passwords(ports.threads, ports.randomness),
-        audit=audit,
-        guesses=GuessLimit(ports.link),
-    )
-    entitlement = Entitlement(book)
-    subscriptions = Subscriptions(
-        book, pepper=keys.voucher_pepper, audit=audit, sync=sync, guesses=GuessLimit(ports.link)
-    )
-    batches = Batches(
-        book,
-        pepper=keys.voucher_pepper,
-        ids=ports.ids,
-        randomness=ports.randomness,
-        audit=audit,
-    )
-    sites = Sites(ids=ports.ids, audit=audit, sync=sync, subscription=subscriptions)
-    changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
-    opening = RemoteOpening(
-        entitlement=entitlement, sync=sync, audit=audit, ids=ports.ids, link=ports.link
-    )
-    claims = Claims(
-        keys=keys,
-        authority=authority,
-        addresses=addresses,
-        sync=sync,
-        audit=audit,
-        link=ports.link,
-    )
-    delivery = Delivery(
-        db,
-        keys=keys,
-        calendar=ports.calendar,
-        threads=ports.threads,
-        offline_grace=offline_grace,
-    )
-    answers = AnswerBook(db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link)
-    apis: tuple[Api, ...] = (
-        AccountsApi(accounts),
-        SitesApi(sites),
-        SubscriptionsApi(subscriptions, catalogue=book, offline_grace=offline_grace),
-        VouchersApi(batches),
-        PeopleApi(
-            People(changes=changes, entitlement=entitlement, ids=ports.ids),
-            Tags(changes=changes, keys=keys, ids=ports.ids),
-        ),
-        HardwareApi(
-            hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ports.ids),
-            locks=Locks(changes=changes, keys=keys, ids=ports.ids),
-            opening=opening,
-            entitlement=entitlement,
-            addresses=addresses,
-        ),
-        AccessApi(Groups(changes=changes, ids=ports.ids), entitlement),
-        SchedulesApi(Schedules(changes=changes, ids=ports.ids)),
-        ActivityApi(),
-    )
-    return Cloud(
-        apis=apis,
-        device=DeviceApi(claims, db, ports.calendar, ports.link).application(),
-        surroundings=Surroundings(
-            db=db,
-            calendar=ports.calendar,
-            authenticator=TokenAuthenticator(db, ports.link),
-            answers=answers,
-            limiter=RateLimiter(ports.link),
-            denials=DenialBook(db, audit),
-        ),
-        inbound=Inbound(
-            db,
+    def device(self) -> web.Application:
+        """Return what devices may ask over HTTPS."""
+        claims = Claims(
+            keys=self._keys,
+            authority=self._authority,
+            addresses=self._addresses,
+            sync=self._sync,
+            audit=self._audit,
+            link=self._ports.link,
+        )
+        return DeviceApi(claims, self._db, self._ports.calendar, self._ports.link).application()
+
+    def inbound(self) -> Inbound:
+        """Return the cloud as the gateway sees it."""
+        delivery = Delivery(
+            self._db,
+            keys=self._keys,
+            calendar=self._ports.calendar,
+            threads=self._ports.threads,
+            offline_grace=self._offline_grace,
+        )
+        return Inbound(
+            self._db,
             delivery,
-            keys=keys,
-            calendar=ports.calendar,
-            link_clock=ports.link,
-            threads=ports.threads,
-            bus=ports.bus,
-        ),
-        accounts=accounts,
-        timers=Timers(db, ports.calendar, due=Due(audit, sync), sync=sync, answers=answers),
-    )
+            keys=self._keys,
+            calendar=self._ports.calendar,
+            link_clock=self._ports.link,
+            threads=self._ports.threads,
+            bus=self._ports.bus,
+        )
+
+    def timers(self) -> Timers:
+        """Return what does the work that is due."""
+        return Timers(
+            self._db,
+            self._ports.calendar,
+            due=Due(self._audit, self._sync),
+            sync=self._sync,
+            answers=self._answers,
+        )
+
+    def _site_apis(self) -> tuple[Api, ...]:
+        """Return accounts, sites, subscriptions and vouchers."""
+        subscriptions = Subscriptions(
+            self._catalogue,
+            pepper=self._keys.voucher_pepper,
+            audit=self._audit,
+            sync=self._sync,
+            guesses=GuessLimit(self._ports.link),
+        )
+        batches = Batches(
+            self._catalogue,
+            pepper=self._keys.voucher_pepper,
+            ids=self._ports.ids,
+            randomness=self._ports.randomness,
+            audit=self._audit,
+        )
+        sites = Sites(
+            ids=self._ports.ids, audit=self._audit, sync=self._sync, subscription=subscriptions
+        )
+        return (
+            AccountsApi(self.accounts),
+            SitesApi(sites),
+            SubscriptionsApi(
+                subscriptions, catalogue=self._catalogue, offline_grace=self._offline_grace
+            ),
+            VouchersApi(batches),
+        )
+
+    def _door_apis(self) -> tuple[Api, ...]:
+        """Return people, hardware and access: everything that changes who may open."""
+        keys, ids = self._keys, self._ports.ids
+        entitlement = Entitlement(self._catalogue)
+        changes = Changes(
+            entitlement=entitlement, room=OfflineRoom(), sync=self._sync, audit=self._audit
+        )
+        opening = RemoteOpening(
+            entitlement=entitlement,
+            sync=self._sync,
+            audit=self._audit,
+            ids=ids,
+            link=self._ports.link,
+        )
+        return (
+            PeopleApi(
+                People(changes=changes, entitlement=entitlement, ids=ids),
+                Tags(changes=changes, keys=keys, ids=ids),
+            ),
+            HardwareApi(
+                hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids),
+                locks=Locks(changes=changes, keys=keys, ids=ids),
+                opening=opening,
+                entitlement=entitlement,
+                addresses=self._addresses,
+            ),
+            AccessApi(Groups(changes=changes, ids=ids), entitlement),
+            SchedulesApi(Schedules(changes=changes, ids=ids)),
+        )

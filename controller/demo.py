@@ -7,7 +7,6 @@ an earlier start is not done again. What a person needs to go on (sign-ins, code
 
 import asyncio
 import json
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from typing import Any, Final, Self
 import aiohttp
 
 from controller.app import FirstOperator, Running
+from controller.chance import SystemRandomness
 
 FILE_NAME: Final = "demo.json"
 SIM_FOLDER: Final = "sim"
@@ -45,6 +45,8 @@ PRODUCTS: Final[tuple[dict[str, object], ...]] = (
     {"kind": "plan", "plan": "pro", "users": 50, "term_days": 30},
     {"kind": "add_on", "feature": "pods", "term_days": 30},
 )
+
+_CHANCE: Final = SystemRandomness()
 
 
 class DemoError(Exception):
@@ -75,7 +77,7 @@ class Story:
             raise DemoError(
                 f"{folder} holds an installation that is no demo; choose another with --data-dir"
             )
-        story = cls(folder=folder, passwords={role: secrets.token_urlsafe(12) for role in ROLES})
+        story = cls(folder=folder, passwords={role: _CHANCE.token_bytes(8).hex() for role in ROLES})
         story.save()
         return story
 
@@ -131,7 +133,7 @@ class Client:
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Return status and answer, whatever they are."""
-        headers = {"Idempotency-Key": secrets.token_hex(16)} if method == "POST" else {}
+        headers = {"Idempotency-Key": _CHANCE.token_bytes(16).hex()} if method == "POST" else {}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         url = f"{self._url}/api/v1{path}"
