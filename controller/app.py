@@ -127,10 +127,10 @@ async def up(
         async with asyncio.TaskGroup() as tasks:
             await _start_gateway(tasks, settings, base, cloud, broker_port=addresses.broker_port)
             tasks.create_task(cloud.timers().run(), name="timers")
-            pages = cloud.web(lambda: _facts(running))
+            pages = cloud.pages(lambda: _facts(running))
             await stack.enter_async_context(_serving(pages, web_socket))
             await stack.enter_async_context(
-                _serving(cloud.device(), device_socket, authority=base.authority)
+                _serving(cloud.claims(), device_socket, authority=base.authority)
             )
             tasks.create_task(beside(running), name="beside")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from aiohttp import web
+from aiohttp.web import Application
 
 from controller.access.api import AccessApi
 from controller.access.offline import OfflineRoom
@@ -100,7 +100,7 @@ class Cloud:
             guesses=GuessLimit(ports.link),
         )
 
-    def web(self, facts: Callable[[], Mapping[str, str]]) -> web.Application:
+    def pages(self, facts: Callable[[], Mapping[str, str]]) -> Application:
         """Return pages and API; ``facts`` is what the start page says."""
         surroundings = Surroundings(
             db=self._db,
@@ -113,9 +113,9 @@ class Cloud:
         apis = (*self._site_apis(), *self._door_apis(), ActivityApi())
         return build(apis, surroundings, link=self._ports.link, ids=self._ports.ids, facts=facts)
 
-    def device(self) -> web.Application:
+    def claims(self) -> Application:
         """Return what devices may ask over HTTPS."""
-        claims = Claims(
+        service = Claims(
             keys=self._keys,
             authority=self._authority,
             addresses=self._addresses,
@@ -123,7 +123,7 @@ class Cloud:
             audit=self._audit,
             link=self._ports.link,
         )
-        return DeviceApi(claims, self._db, self._ports.calendar, self._ports.link).application()
+        return DeviceApi(service, self._db, self._ports.calendar, self._ports.link).application()
 
     def inbound(self) -> Inbound:
         """Return the cloud as the gateway sees it."""
