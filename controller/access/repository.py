@@ -39,29 +39,30 @@ async def add_schedule(tx: Session, new: NamedSchedule) -> None:
     await _named(tx, insert(schedules).values(**_schedule_row(new)))
 
 
-async def save_schedule(tx: Session, edited: NamedSchedule) -> NamedSchedule:
-    """Write a schedule over the version that was read, and return the next version.
+async def save_schedule(tx: Session, edited: NamedSchedule, *, if_match: int) -> NamedSchedule:
+    """Write a schedule over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
         NameTaken: The site has another of this name.
     """
-    saved = replace(edited, version=edited.version + 1)
-    one = _version(_one(update(schedules), schedules, edited.site_id, edited.id), schedules, edited)
+    saved = replace(edited, version=if_match + 1)
+    one = _one(update(schedules), schedules, edited.site_id, edited.id)
+    one = one.where(schedules.c.version == if_match)
     if await _named(tx, one.values(**_schedule_row(saved))) == 0:
-        raise Stale("The schedule was changed meanwhile; read it again.", object="schedule")
+        raise Stale.of("schedule")
     return saved
 
 
-async def delete_schedule(tx: Session, gone: NamedSchedule) -> None:
+async def delete_schedule(tx: Session, gone: NamedSchedule, *, if_match: int) -> None:
     """Delete a schedule that no group follows.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    one = _version(_one(delete(schedules), schedules, gone.site_id, gone.id), schedules, gone)
-    if (await tx.execute(one)).rowcount == 0:
-        raise Stale("The schedule was changed meanwhile; read it again.", object="schedule")
+    one = _one(delete(schedules), schedules, gone.site_id, gone.id)
+    if (await tx.execute(one.where(schedules.c.version == if_match))).rowcount == 0:
+        raise Stale.of("schedule")
 
 
 async def groups_following(tx: ReadSession, one: NamedSchedule) -> int:
@@ -94,21 +95,22 @@ async def add_group(tx: Session, new: SiteGroup) -> None:
     await _named(tx, insert(access_groups).values(**asdict(new)))
 
 
-async def save_group(tx: Session, edited: SiteGroup) -> SiteGroup:
-    """Write an access group over the version that was read, and return the next version.
+async def save_group(tx: Session, edited: SiteGroup, *, if_match: int) -> SiteGroup:
+    """Write an access group over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
         NameTaken: The site has another of this name.
     """
-    saved = replace(edited, version=edited.version + 1)
+    saved = replace(edited, version=if_match + 1)
     one = _one(update(access_groups), access_groups, edited.site_id, edited.id)
-    if await _named(tx, _version(one, access_groups, edited).values(**asdict(saved))) == 0:
-        raise Stale("The access group was changed meanwhile; read it again.", object="access_group")
+    one = one.where(access_groups.c.version == if_match)
+    if await _named(tx, one.values(**asdict(saved))) == 0:
+        raise Stale.of("access_group")
     return saved
 
 
-async def delete_group(tx: Session, gone: SiteGroup) -> None:
+async def delete_group(tx: Session, gone: SiteGroup, *, if_match: int) -> None:
     """Delete an access group with its memberships; people and locks stay.
 
     Raises:
@@ -119,8 +121,8 @@ async def delete_group(tx: Session, gone: SiteGroup) -> None:
             delete(table).where(table.c.site_id == gone.site_id, table.c.group_id == gone.id)
         )
     one = _one(delete(access_groups), access_groups, gone.site_id, gone.id)
-    if (await tx.execute(_version(one, access_groups, gone))).rowcount == 0:
-        raise Stale("The access group was changed meanwhile; read it again.", object="access_group")
+    if (await tx.execute(one.where(access_groups.c.version == if_match))).rowcount == 0:
+        raise Stale.of("access_group")
 
 
 async def add_member(tx: Session, one: SiteGroup, person_id: PersonId) -> bool:
@@ -235,7 +237,3 @@ async def _remove(tx: Session, table: Table, one: SiteGroup, member: ColumnEleme
 
 def _one(statement: Any, table: Table, site_id: SiteId, row_id: str) -> Any:
     return statement.where(table.c.site_id == site_id, table.c.id == row_id)
-
-
-def _version(statement: Any, table: Table, read: NamedSchedule | SiteGroup) -> Any:
-    return statement.where(table.c.version == read.version)

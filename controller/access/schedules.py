@@ -7,7 +7,6 @@ from typing import TypedDict
 
 from controller.access import repository
 from controller.db.engine import Session
-from controller.domain.errors import Stale
 from controller.domain.groups import NamedSchedule, ScheduleInUse
 from controller.domain.ids import ScheduleId, SiteId
 from controller.domain.roles import Action, Actor
@@ -93,13 +92,13 @@ class Schedules:
             OfflineSchedulesFull: A lock cannot keep this schedule for offline use.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        before = await self._read(tx, site_id, schedule_id, if_match)
+        before = await repository.schedule(tx, site_id, schedule_id)
         after = replace(
             before,
             name=before.name if name is None else name,
             schedule=before.schedule if windows is None else schedule_of(windows),
         )
-        saved = await repository.save_schedule(tx, after)
+        saved = await repository.save_schedule(tx, after, if_match=if_match)
         changed = before.schedule != after.schedule
         await self._end(tx, actor, "schedule_edited", saved, now=now, reaches_doors=changed)
         return saved
@@ -123,7 +122,7 @@ class Schedules:
             ScheduleInUse: Groups follow it.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        one = await self._read(tx, site_id, schedule_id, if_match)
+        one = await repository.schedule(tx, site_id, schedule_id)
         groups = await repository.groups_following(tx, one)
         if groups:
             raise ScheduleInUse(
@@ -132,16 +131,8 @@ class Schedules:
                 groups=groups,
                 remedy="change_groups",
             )
-        await repository.delete_schedule(tx, one)
+        await repository.delete_schedule(tx, one, if_match=if_match)
         await self._end(tx, actor, "schedule_deleted", one, now=now, reaches_doors=False)
-
-    async def _read(
-        self, tx: Session, site_id: SiteId, schedule_id: ScheduleId, if_match: int
-    ) -> NamedSchedule:
-        one = await repository.schedule(tx, site_id, schedule_id)
-        if one.version != if_match:
-            raise Stale("The schedule was changed meanwhile; read it again.", object="schedule")
-        return one
 
     async def _end(
         self,

@@ -6,7 +6,6 @@ from typing import TypedDict
 
 from controller.access import repository
 from controller.db.engine import Session
-from controller.domain.errors import Stale
 from controller.domain.groups import SiteGroup
 from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.people import GROUPS_MAX, TooManyGroups
@@ -84,10 +83,10 @@ class Groups:
             OfflineSchedulesFull: A lock cannot keep this schedule for offline use.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        before = await self._read(tx, site_id, group_id, if_match)
+        before = await repository.group(tx, site_id, group_id)
         after = replace(before, **edit)
         await _require_schedule(tx, site_id, after.schedule_id)
-        saved = await repository.save_group(tx, after)
+        saved = await repository.save_group(tx, after, if_match=if_match)
         changed = before.schedule_id != after.schedule_id
         await self._end(tx, actor, "group_edited", saved, now=now, reaches_doors=changed)
         return saved
@@ -110,9 +109,9 @@ class Groups:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        group = await self._read(tx, site_id, group_id, if_match)
+        group = await repository.group(tx, site_id, group_id)
         await repository.revoke_members(tx, group, now=now)
-        await repository.delete_group(tx, group)
+        await repository.delete_group(tx, group, if_match=if_match)
         await self._end(tx, actor, "group_deleted", group, now=now)
 
     async def add_person(
@@ -223,16 +222,6 @@ class Groups:
             await self._end(
                 tx, actor, "group_lost_lock", group, now=now, member={"lock_id": lock_id}
             )
-
-    async def _read(
-        self, tx: Session, site_id: SiteId, group_id: GroupId, if_match: int
-    ) -> SiteGroup:
-        group = await repository.group(tx, site_id, group_id)
-        if group.version != if_match:
-            raise Stale(
-                "The access group was changed meanwhile; read it again.", object="access_group"
-            )
-        return group
 
     async def _end(
         self,

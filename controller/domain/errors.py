@@ -15,7 +15,7 @@ the facts. A rule with a refusal of its own makes a subclass next to the rule. T
 kind to status stands in web/problems.py; the domain knows no HTTP.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class DomainError(Exception):
@@ -51,6 +51,12 @@ class Stale(Conflict):
     """An edit was made from a version that is no longer the newest."""
 
     code = "stale"
+
+    @classmethod
+    def of(cls, what: str) -> Self:
+        """Return the refusal of an edit of a ``what``, such as ``access_group``."""
+        text = f"The {what.replace('_', ' ')} was changed meanwhile; read it again."
+        return cls(text, object=what)
 
 
 class NotFound(DomainError):

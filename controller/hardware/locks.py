@@ -7,7 +7,6 @@ from typing import TypedDict
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from controller.db.engine import Session
-from controller.domain.errors import Stale
 from controller.domain.hardware import (
     FIRST_LOCK_EPOCH,
     LOCKS_PER_HUB_MAX,
@@ -101,9 +100,9 @@ class Locks:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
-        before = await self._read(tx, site_id, lock_id, if_match)
+        before = await repository.lock(tx, site_id, lock_id)
         after = replace(before, **edit)
-        saved = await repository.save_lock(tx, after)
+        saved = await repository.save_lock(tx, after, if_match=if_match)
         changed = replace(before, name="") != replace(after, name="")
         await self._end(tx, actor, "lock_edited", saved, now=now, reaches_doors=changed)
         return saved
@@ -126,8 +125,8 @@ class Locks:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
-        lock = await self._read(tx, site_id, lock_id, if_match)
-        await repository.delete_lock(tx, lock)
+        lock = await repository.lock(tx, site_id, lock_id)
+        await repository.delete_lock(tx, lock, if_match=if_match)
         await self._end(tx, actor, "lock_deleted", lock, now=now)
 
     def _require_key(self, public_key: bytes, *, site_id: SiteId, lock_id: LockId) -> None:
@@ -153,12 +152,6 @@ class Locks:
             signing_key=self._keys.signing.public_key().public_bytes_raw(),
         )
         return sealing.sign_pairing(pairing, secret)
-
-    async def _read(self, tx: Session, site_id: SiteId, lock_id: LockId, if_match: int) -> SiteLock:
-        lock = await repository.lock(tx, site_id, lock_id)
-        if lock.version != if_match:
-            raise Stale("The lock was changed meanwhile; read it again.", object="lock")
-        return lock
 
     async def _end(
         self,

@@ -53,22 +53,22 @@ async def add_hub(tx: Session, new: Hub, *, claim_secret: bytes) -> None:
     await _with_serial(tx, row)
 
 
-async def save_hub(tx: Session, edited: Hub, **columns: object) -> Hub:
-    """Write name and serial, and columns that ``Hub`` does not show, over the version read.
+async def save_hub(tx: Session, edited: Hub, *, if_match: int, **columns: object) -> Hub:
+    """Write name and serial, and columns that ``Hub`` does not show, over a version.
 
     Raises:
         Stale: Somebody else wrote in between.
         SerialInService: A hub of this serial is in service.
     """
-    saved = replace(edited, version=edited.version + 1)
+    saved = replace(edited, version=if_match + 1)
     one = update(hubs).where(
         hubs.c.site_id == edited.site_id,
         hubs.c.id == edited.id,
-        hubs.c.version == edited.version,
+        hubs.c.version == if_match,
     )
     row = one.values(name=saved.name, serial=saved.serial, version=saved.version, **columns)
     if await _with_serial(tx, row) == 0:
-        raise Stale("The hub was changed meanwhile; read it again.", object="hub")
+        raise Stale.of("hub")
     return saved
 
 
@@ -127,17 +127,17 @@ async def add_lock(
     return await lock(tx, place.site_id, lock_id)
 
 
-async def save_lock(tx: Session, edited: SiteLock) -> SiteLock:
-    """Write name and settings over the version that was read, and return the next version.
+async def save_lock(tx: Session, edited: SiteLock, *, if_match: int) -> SiteLock:
+    """Write name and settings over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    saved = replace(edited, version=edited.version + 1)
+    saved = replace(edited, version=if_match + 1)
     one = update(locks).where(
         locks.c.site_id == edited.site_id,
         locks.c.id == edited.id,
-        locks.c.version == edited.version,
+        locks.c.version == if_match,
     )
     row = one.values(
         name=saved.name,
@@ -146,11 +146,11 @@ async def save_lock(tx: Session, edited: SiteLock) -> SiteLock:
         version=saved.version,
     )
     if (await tx.execute(row)).rowcount == 0:
-        raise Stale("The lock was changed meanwhile; read it again.", object="lock")
+        raise Stale.of("lock")
     return saved
 
 
-async def delete_lock(tx: Session, gone: SiteLock) -> None:
+async def delete_lock(tx: Session, gone: SiteLock, *, if_match: int) -> None:
     """Delete a lock with its places in groups and its commands; entries and audit stay.
 
     Raises:
@@ -161,10 +161,10 @@ async def delete_lock(tx: Session, gone: SiteLock) -> None:
             delete(table).where(table.c.site_id == gone.site_id, table.c.lock_id == gone.id)
         )
     one = delete(locks).where(
-        locks.c.site_id == gone.site_id, locks.c.id == gone.id, locks.c.version == gone.version
+        locks.c.site_id == gone.site_id, locks.c.id == gone.id, locks.c.version == if_match
     )
     if (await tx.execute(one)).rowcount == 0:
-        raise Stale("The lock was changed meanwhile; read it again.", object="lock")
+        raise Stale.of("lock")
 
 
 def to_hub(row: Row[Any]) -> Hub:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.db.engine import Session
-from controller.domain.errors import Stale
 from controller.domain.hardware import FIRST_HUB_EPOCH, Hub, HubHasLocks, InvalidStickerCode
 from controller.domain.ids import HubId, SiteId
 from controller.domain.roles import Action, Actor
@@ -124,8 +123,8 @@ class Hubs:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
-        hub = await self._read(tx, site_id, hub_id, if_match)
-        saved = await repository.save_hub(tx, replace(hub, name=name))
+        hub = await repository.hub(tx, site_id, hub_id)
+        saved = await repository.save_hub(tx, replace(hub, name=name), if_match=if_match)
         await self._end(tx, actor, "hub_renamed", saved, now=now)
         return saved
 
@@ -156,11 +155,12 @@ class Hubs:
         secret = sticker_secret(activation_code, field="activation_code")
         actor.require(Action.MANAGE_HARDWARE, site_id)
         await self._entitlement.admit_hub_serial(tx, site_id, serial, now=now)
-        hub = await self._read(tx, site_id, hub_id, if_match)
+        hub = await repository.hub(tx, site_id, hub_id)
         sealed = self._keys.seal_claim_secret(secret, serial=serial)
         saved = await repository.save_hub(
             tx,
             replace(hub, serial=serial, claimed_at=None),
+            if_match=if_match,
             claim_secret=sealed,
             claimed_at=None,
             device_key=None,
@@ -190,7 +190,7 @@ class Hubs:
         """
         actor.require(Action.MANAGE_HARDWARE, site_id)
         await self._entitlement.entitled(tx, site_id, now=now)  # the site's turn
-        hub = await self._read(tx, site_id, hub_id, if_match)
+        hub = await repository.hub(tx, site_id, hub_id)
         count = await repository.count_locks(tx, site_id, hub_id)
         if count:
             raise HubHasLocks(
@@ -198,14 +198,10 @@ class Hubs:
                 locks=count,
                 remedy="delete_locks_or_replace_hub",
             )
-        await repository.save_hub(tx, hub, retired_at=now, claim_secret=None, device_key=None)
+        await repository.save_hub(
+            tx, hub, if_match=if_match, retired_at=now, claim_secret=None, device_key=None
+        )
         await self._end(tx, actor, "hub_retired", hub, now=now)
-
-    async def _read(self, tx: Session, site_id: SiteId, hub_id: HubId, if_match: int) -> Hub:
-        hub = await repository.hub(tx, site_id, hub_id)
-        if hub.version != if_match:
-            raise Stale("The hub was changed meanwhile; read it again.", object="hub")
-        return hub
 
     async def _end(
         self, tx: Session, actor: Actor, action: str, hub: Hub, *, now: datetime

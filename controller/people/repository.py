@@ -46,21 +46,21 @@ async def add_person(tx: Session, new: SitePerson) -> None:
     )
 
 
-async def save_person(tx: Session, edited: SitePerson) -> SitePerson:
-    """Write a person over the version that was read, and return the next version.
+async def save_person(tx: Session, edited: SitePerson, *, if_match: int) -> SitePerson:
+    """Write a person over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    saved = replace(edited, version=edited.version + 1)
-    one = _person_row(edited.site_id, edited.id).where(people.c.version == edited.version)
+    saved = replace(edited, version=if_match + 1)
+    one = _person_row(edited.site_id, edited.id).where(people.c.version == if_match)
     account_id = _account(edited.site_id, edited.email)
     if (await tx.execute(one.values(**asdict(saved), account_id=account_id))).rowcount == 0:
-        raise Stale("The person was changed meanwhile; read it again.", object="person")
+        raise Stale.of("person")
     return saved
 
 
-async def delete_person(tx: Session, gone: SitePerson) -> None:
+async def delete_person(tx: Session, gone: SitePerson, *, if_match: int) -> None:
     """Delete a person with memberships of groups and credentials.
 
     Raises:
@@ -71,8 +71,8 @@ async def delete_person(tx: Session, gone: SitePerson) -> None:
             delete(table).where(table.c.site_id == gone.site_id, table.c.person_id == gone.id)
         )
     one = delete(people).where(people.c.site_id == gone.site_id, people.c.id == gone.id)
-    if (await tx.execute(one.where(people.c.version == gone.version))).rowcount == 0:
-        raise Stale("The person was changed meanwhile; read it again.", object="person")
+    if (await tx.execute(one.where(people.c.version == if_match))).rowcount == 0:
+        raise Stale.of("person")
 
 
 async def seats_used(tx: ReadSession, site_id: SiteId, *, now: datetime) -> int:
@@ -128,24 +128,24 @@ async def add_credential(tx: Session, new: SiteCredential) -> None:
         ) from error
 
 
-async def save_credential(tx: Session, edited: SiteCredential) -> SiteCredential:
-    """Write a credential over the version that was read, and return the next version.
+async def save_credential(tx: Session, edited: SiteCredential, *, if_match: int) -> SiteCredential:
+    """Write a credential over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    saved = replace(edited, version=edited.version + 1)
+    saved = replace(edited, version=if_match + 1)
     one = update(credentials).where(
         credentials.c.site_id == edited.site_id,
         credentials.c.id == edited.id,
-        credentials.c.version == edited.version,
+        credentials.c.version == if_match,
     )
     if (await tx.execute(one.values(**asdict(saved)))).rowcount == 0:
-        raise Stale("The credential was changed meanwhile; read it again.", object="credential")
+        raise Stale.of("credential")
     return saved
 
 
-async def delete_credential(tx: Session, gone: SiteCredential) -> None:
+async def delete_credential(tx: Session, gone: SiteCredential, *, if_match: int) -> None:
     """Delete a credential.
 
     Raises:
@@ -154,10 +154,10 @@ async def delete_credential(tx: Session, gone: SiteCredential) -> None:
     one = delete(credentials).where(
         credentials.c.site_id == gone.site_id,
         credentials.c.id == gone.id,
-        credentials.c.version == gone.version,
+        credentials.c.version == if_match,
     )
     if (await tx.execute(one)).rowcount == 0:
-        raise Stale("The credential was changed meanwhile; read it again.", object="credential")
+        raise Stale.of("credential")
 
 
 def to_person(row: Row[Any]) -> SitePerson:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TypedDict
 
 from controller.db.engine import Session
-from controller.domain.errors import Stale
 from controller.domain.ids import PersonId, SiteId
 from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay
 from controller.domain.roles import Action, Actor
@@ -90,10 +89,10 @@ class People:
             Invalid: The end cannot be.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
-        before = await self._read(tx, site_id, person_id, if_match)
+        before = await repository.person(tx, site_id, person_id)
         after = _edited(before, edit, now=now)
         await self._require_seat(tx, before, after, now=now)
-        saved = await repository.save_person(tx, after)
+        saved = await repository.save_person(tx, after, if_match=if_match)
         reaches_doors = _stay(before) != _stay(after)
         if reaches_doors and not after.holds_seat(now):
             await revocations.revoke_people(tx, site_id, [person_id], now=now)
@@ -128,9 +127,9 @@ class People:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
-        person = await self._read(tx, site_id, person_id, if_match)
+        person = await repository.person(tx, site_id, person_id)
         await revocations.revoke_people(tx, site_id, [person_id], now=now)
-        await repository.delete_person(tx, person)
+        await repository.delete_person(tx, person, if_match=if_match)
         await self._changes.end(
             tx,
             actor,
@@ -140,14 +139,6 @@ class People:
             object_id=person_id,
             now=now,
         )
-
-    async def _read(
-        self, tx: Session, site_id: SiteId, person_id: PersonId, if_match: int
-    ) -> SitePerson:
-        person = await repository.person(tx, site_id, person_id)
-        if person.version != if_match:
-            raise Stale("The person was changed meanwhile; read it again.", object="person")
-        return person
 
     async def _require_seat(
         self, tx: Session, before: SitePerson, after: SitePerson, *, now: datetime

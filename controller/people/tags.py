@@ -6,7 +6,6 @@ from typing import TypedDict
 
 from controller.db.engine import Session
 from controller.domain.access import CredentialKind
-from controller.domain.errors import Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.people import (
     CREDENTIALS_MAX,
@@ -111,9 +110,9 @@ class Tags:
             OfflineListFull: A lock has no room for the credential's offline access.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        before = await self._read(tx, site_id, person_id, credential_id, if_match)
+        before = await repository.credential(tx, site_id, person_id, credential_id)
         after = _edited(before, edit, now=now)
-        saved = await repository.save_credential(tx, after)
+        saved = await repository.save_credential(tx, after, if_match=if_match)
         reaches_doors = replace(before, label="") != replace(after, label="")
         if reaches_doors and not _opens(after, now):
             await revocations.revoke_credential(tx, site_id, after.id, now=now)
@@ -139,23 +138,10 @@ class Tags:
             Stale: ``if_match`` is not the present version.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        tag = await self._read(tx, site_id, person_id, credential_id, if_match)
+        tag = await repository.credential(tx, site_id, person_id, credential_id)
         await revocations.revoke_credential(tx, site_id, tag.id, now=now)
-        await repository.delete_credential(tx, tag)
+        await repository.delete_credential(tx, tag, if_match=if_match)
         await self._end(tx, actor, "credential_deleted", tag, now=now)
-
-    async def _read(
-        self,
-        tx: Session,
-        site_id: SiteId,
-        person_id: PersonId,
-        credential_id: CredentialId,
-        if_match: int,
-    ) -> SiteCredential:
-        one = await repository.credential(tx, site_id, person_id, credential_id)
-        if one.version != if_match:
-            raise Stale("The credential was changed meanwhile; read it again.", object="credential")
-        return one
 
     async def _end(
         self,
