@@ -53,16 +53,15 @@ def send(turn: Turn[LockState]) -> None:
     """Send what has not been sent since boot.
 
     A hub that has never freed anything of this log cannot know where it begins, so it gets the
-    oldest entries only: every frame it sees then starts at the bottom.
+    oldest entries, again with each new one: every frame it sees then starts at the bottom.
     """
     log, link = turn.state.log, turn.state.link
-    if link is None or not log.entries:
+    if link is None or not log.entries or log.newest <= log.sent:
         return
-    known = log.freed.ticket == link.ticket.number and log.freed.up_to > 0
-    window = log.entries if known else log.entries[:ENTRIES_PER_FRAME_MAX]
-    fresh = [entry for entry in window if entry.sequence > log.sent]
-    if not fresh:
-        return
+    if log.freed.up_to > 0 and log.freed.ticket == link.ticket.number:
+        fresh = [entry for entry in log.entries if entry.sequence > log.sent]
+    else:
+        fresh = list(log.entries[:ENTRIES_PER_FRAME_MAX])
     for first in range(0, len(fresh), ENTRIES_PER_FRAME_MAX):
         radio.send(turn, Entries(entries=tuple(fresh[first : first + ENTRIES_PER_FRAME_MAX])))
     now_s, pause_s = turn.instant.mono_s, log.pause_s or RESEND_S_MIN

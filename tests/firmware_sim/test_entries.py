@@ -98,6 +98,38 @@ def heal(made: Scene) -> None:
         made.world.run(20)
 
 
+@pytest.mark.invariant("L1")
+@pytest.mark.parametrize("log_epoch", [0, 1])
+def test_a_hub_that_never_saw_a_log_learns_where_it_begins(log_epoch: int) -> None:
+    """The radio loses the first entry of a log: the second does not pass for the first."""
+    made = scene()
+    if log_epoch:
+        made.world.tap(made.lock, ANN)
+        made.reset(made.lock)
+        made.world.run(200)
+    made.lock.has_radio = False
+    made.world.tap(made.lock, BEN)
+    made.lock.has_radio = True
+
+    made.world.tap(made.lock, BEN)
+
+    assert sequences(made, log_epoch=log_epoch) == [1, 2]
+
+
+@pytest.mark.invariant("L1")
+def test_a_long_log_of_an_unknown_lock_goes_out_without_waiting() -> None:
+    """A lock that was alone from its first day tells everything within one exchange."""
+    made = scene()
+    made.lock.has_radio = False
+    for _ in range(40):
+        made.world.tap(made.lock, BEN)
+    made.lock.has_radio = True
+
+    made.world.tap(made.lock, BEN)
+
+    assert sequences(made) == list(range(1, 42))
+
+
 @pytest.mark.invariant("L2")
 def test_a_hole_is_never_shipped() -> None:
     """A frame that is lost holds back what follows it; freed is only what is whole."""

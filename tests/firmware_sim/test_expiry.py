@@ -103,6 +103,25 @@ def test_a_newer_lease_brings_it_back_without_a_restart() -> None:
     assert made.hub.now.led is Colour.GREEN
 
 
+@pytest.mark.invariant("E1", "E10")
+def test_a_recorded_answer_is_no_contact() -> None:
+    """Every Welcome and Ack of yesterday, played again, neither tells the time nor latches."""
+    made = scene()
+    made.world.tap(made.lock, ANN)
+    made.renew(ends_at_s=NOON + HOUR, grace_s=DAY)
+    made.world.run(100)
+    made.world.cut_uplink(made.hub)
+    made.world.run(HOUR)
+    before = made.hub.now
+
+    for message in [each for each in made.hub.heard if each.kind in ("welcome", "ack")]:
+        made.world.tell(made.hub, message)
+
+    assert made.hub.now.uplink.contact_s == before.uplink.contact_s
+    assert made.hub.now.calendar == before.calendar
+    assert asked(made)
+
+
 @pytest.mark.invariant("E1")
 def test_told_to_be_unsubscribed_it_stops_at_once() -> None:
     """A lease that says unsubscribed needs no calendar."""

@@ -223,12 +223,12 @@ def test_a_quiet_hub_costs_no_patience() -> None:
 
 
 @pytest.mark.invariant("E7")
-@pytest.mark.parametrize("silent_s", [3, 30, 300])
-def test_the_hub_is_asked_again_within_thirty_seconds(silent_s: int) -> None:
-    """However long it was quiet: 30 s after it is back, it decides."""
+@pytest.mark.parametrize("silences", [1, 3, 8])
+def test_the_hub_is_asked_again_within_thirty_seconds(silences: int) -> None:
+    """However often it has not answered: 30 s after it is back, it decides."""
     made = scene()
     made.hub.state = None  # no power, so nothing tells the lock
-    for _ in range(silent_s // 3 + 1):
+    while made.lock.now.silence.count < silences:
         made.world.tap(made.lock, BEN)
         made.world.run(1)
     made.world.power_on(made.hub)

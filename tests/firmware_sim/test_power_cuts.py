@@ -1,5 +1,6 @@
 """Power cuts at every flash operation: in the middle of it, and right after it."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -108,15 +109,20 @@ def check_always(made: Scene) -> None:
 
 
 def check_states_are_whole(made: Scene) -> None:
-    """The hub serves one revision whole; the lock holds a list that was once compiled."""
+    """The hub serves one revision whole, the lock a list, and neither less than was confirmed."""
+    confirmed = made.cloud.statuses.get(made.hub.identity.hub_id)
     if made.hub.state is not None:
         access = made.hub.state.access
         assert len(access.tables.holders) == (0 if access.revision == 0 else 3)
         assert len(access.pieces) in (0, 5)
+        assert access.revision >= (confirmed.revision if confirmed else 0)
     if made.lock.state is not None and made.lock.state.configuration is not None:
         held = made.lock.state.configuration
         assert held.offline_list is not None
         assert len(held.offline_list.grants) == (2 if held.settings.revision == 1 else 3)
+        list_hash = confirmed.locks[0].list_hash if confirmed and confirmed.locks else None
+        is_confirmed = list_hash == hashlib.sha256(held.settings.offline_list).digest()
+        assert is_confirmed or list_hash is None or held.settings.revision == 2
 
 
 def check_healed(made: Scene) -> None:
