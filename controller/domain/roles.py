@@ -164,9 +164,7 @@ class Actor:
             rights |= CLOUD_RIGHTS[self.cloud_role]
         if site_id is not None and site_id in self.site_roles:
             rights |= SITE_RIGHTS[self.site_roles[site_id]]
-        if self.scopes is not None:
-            rights &= frozenset().union(*(SCOPE_RIGHTS[scope] for scope in self.scopes))
-        return action in rights
+        return action in rights and self._is_in_scope(action)
 
     def require(self, action: Action, site_id: SiteId | None = None) -> None:
         """Refuse what the actor may not do.
@@ -180,11 +178,16 @@ class Actor:
         knows_site = site_id in self.site_roles or self.cloud_role is CloudRole.OPERATOR
         if site_id is not None and not knows_site:
             raise NotFound("There is no such site, or you have no role there.", object="site")
-        raise Forbidden(
-            f"You may not do this: it needs the right {action}. Ask the site's owner, or use a "
-            "token with a scope that includes it.",
-            action=str(action),
-        )
+        raise _forbidden(action)
+
+    def require_scope(self, action: Action) -> None:
+        """Refuse a token whose scopes leave an action out, whatever the account's roles.
+
+        Raises:
+            Forbidden: None of the scopes includes the action.
+        """
+        if not self._is_in_scope(action):
+            raise _forbidden(action)
 
     def require_assign(self, role: SiteRole, site_id: SiteId) -> None:
         """Refuse to give somebody a role, or take it from somebody, without the right to.
@@ -197,6 +200,17 @@ class Actor:
         """
         handing_over = role is SiteRole.OWNER
         self.require(Action.HAND_OVER_SITE if handing_over else Action.MANAGE_ROLES, site_id)
+
+    def _is_in_scope(self, action: Action) -> bool:
+        return self.scopes is None or any(action in SCOPE_RIGHTS[scope] for scope in self.scopes)
+
+
+def _forbidden(action: Action) -> Forbidden:
+    return Forbidden(
+        f"You may not do this: it needs the right {action}. Ask the site's owner, or use a "
+        "token with a scope that includes it.",
+        action=str(action),
+    )
 
 
 SYSTEM: Final = Actor(kind=ActorKind.SYSTEM, account_id=None, name="Doorward")

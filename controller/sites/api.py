@@ -110,6 +110,7 @@ class SitesApi:
         self, call: Call, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
     ) -> Page[SiteOut]:
         """List your sites by name."""
+        call.actor.require_scope(Action.READ_SITE)
         key = decoded(cursor, str, str)
         after = (str(key[0]), str(key[1])) if key else None
         async with call.db.read() as tx:

@@ -30,7 +30,7 @@ def cursor(*key: object) -> str:
     return urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-NAMED = {
+NAMED: dict[str, tuple[str, dict[str, object], str, str]] = {
     "site": ("/sites", {"time_zone": "UTC", "buy_from": "the shop"}, "name", "installer"),
     "seller": ("/sites", {"time_zone": "UTC", "name": "House"}, "buy_from", "installer"),
     "account": (

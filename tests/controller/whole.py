@@ -19,14 +19,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from controller import keys as key_file
 from controller.bus import ProcessBus
 from controller.chance import RandomIds, SystemRandomness
-from controller.cloud import Cloud, Ports, assemble
+from controller.cloud import Cloud, Ports
 from controller.db.engine import Database
 from controller.domain.roles import SYSTEM, CloudRole
 from controller.hardware.service import DeviceAddresses
 from controller.pki import Authority
 from controller.settings import Settings
 from controller.threads import PoolThreads
-from controller.web.application import build
 
 NOW: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PASSWORD: Final = "correct horse battery staple"
@@ -40,6 +39,7 @@ CLOUD_ROLES: Final = {
     "installer": CloudRole.INSTALLER,
     "owner": None,
     "admin": None,
+    "neighbour": None,
     "stranger": None,
 }
 
@@ -113,7 +113,6 @@ class Whole:
     """The cloud, served."""
 
     client: TestClient[web.Request, web.Application]
-    cloud: Cloud
     clocks: Clocks
     tokens: dict[str, str] = field(default_factory=dict)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -219,7 +218,7 @@ async def _serving(db: Database, folder: Path) -> AsyncIterator[Whole]:
         broker_port=8883,
         ca_fingerprint=authority.fingerprint,
     )
-    cloud = assemble(
+    cloud = Cloud(
         Settings(data_dir=folder),
         db,
         ports,
@@ -237,9 +236,8 @@ async def _serving(db: Database, folder: Path) -> AsyncIterator[Whole]:
             cloud_role=cloud_role,
             now=NOW,
         )
-    application = build(cloud.apis, cloud.surroundings, link=ports.link, ids=ports.ids)
-    async with TestClient(TestServer(application)) as client:
-        served = Whole(client=client, cloud=cloud, clocks=clocks)
+    async with TestClient(TestServer(cloud.pages(dict))) as client:
+        served = Whole(client=client, clocks=clocks)
         for name in CLOUD_ROLES:
             await served.sign_in(name)
         yield served

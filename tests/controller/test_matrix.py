@@ -1,0 +1,338 @@
+"""Who may do what: every route, for everybody, at the own, a foreign and an absent site.
+
+``TABLE`` is written by hand, apart from the rules in controller/domain/roles.py; a route that is
+missing there fails the first test.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from tests.controller.whole import ABSENT, STICKER, Answer, Whole, whole
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("matrix")]
+
+# Method, path, who may (O operator, S supplier, I installer, W owner, A admin, X a stranger who has
+# signed in), and the scopes with which the owner's or, for vouchers, the supplier's token may.
+TABLE: Final = """
+GET    /me                                                  OSIWAX  *
+GET    /catalogue                                           OSIWAX  *
+GET    /sessions                                            OSIWAX  -
+DELETE /sessions/{session_id}                               OSIWAX  -
+POST   /me/password                                         OSIWAX  -
+GET    /tokens                                              OSIWAX  -
+POST   /tokens                                              OSIWAX  -
+DELETE /tokens/{token_id}                                   OSIWAX  -
+GET    /accounts                                            O       -
+POST   /accounts                                            O       -
+POST   /accounts/{account_id}/disable                       O       -
+POST   /accounts/{account_id}/enable                        O       -
+GET    /sites                                               OSIWAX  read,sites
+POST   /sites                                               I       -
+GET    /voucher-batches                                     S       read,vouchers
+POST   /voucher-batches                                     S       vouchers
+GET    /voucher-batches/{batch_id}                          S       read,vouchers
+GET    /voucher-batches/{batch_id}/vouchers                 S       read,vouchers
+GET    /voucher-batches/{batch_id}/vouchers.csv             S       read,vouchers
+POST   /voucher-batches/{batch_id}/void                     S       vouchers
+POST   /vouchers/{voucher_id}/void                          S       vouchers
+GET    /sites/{site_id}                                     OIWA    read,sites
+PATCH  /sites/{site_id}                                     IWA     sites
+POST   /sites/{site_id}/hand-over                           IW      -
+GET    /sites/{site_id}/roles                               WA      -
+POST   /sites/{site_id}/admins                              WA      -
+DELETE /sites/{site_id}/admins/{account_id}                 WA      -
+GET    /sites/{site_id}/subscription                        OIWA    read,subscription
+GET    /sites/{site_id}/subscription/history                OIWA    read,subscription
+POST   /sites/{site_id}/subscription/preview                WA      subscription
+POST   /sites/{site_id}/redemptions                         WA      subscription
+POST   /sites/{site_id}/subscription/cancel                 O       -
+GET    /sites/{site_id}/hubs                                OIWA    read,hardware
+POST   /sites/{site_id}/hubs                                IWA     hardware
+GET    /sites/{site_id}/hubs/{hub_id}                       OIWA    read,hardware
+PATCH  /sites/{site_id}/hubs/{hub_id}                       IWA     hardware
+POST   /sites/{site_id}/hubs/{hub_id}/replacement           IWA     hardware
+DELETE /sites/{site_id}/hubs/{hub_id}                       IWA     hardware
+POST   /sites/{site_id}/hubs/{hub_id}/locks                 IWA     hardware
+GET    /sites/{site_id}/locks                               OIWA    read,hardware
+GET    /sites/{site_id}/locks/{lock_id}                     OIWA    read,hardware
+PATCH  /sites/{site_id}/locks/{lock_id}                     IWA     hardware
+DELETE /sites/{site_id}/locks/{lock_id}                     IWA     hardware
+POST   /sites/{site_id}/locks/{lock_id}/open                WA      open
+GET    /sites/{site_id}/commands/{command_id}               WA      open
+GET    /sites/{site_id}/people                              WA      read,people
+POST   /sites/{site_id}/people                              WA      people
+GET    /sites/{site_id}/people/{person_id}                  WA      read,people
+PATCH  /sites/{site_id}/people/{person_id}                  WA      people
+DELETE /sites/{site_id}/people/{person_id}                  WA      people
+GET    /sites/{site_id}/people/{person_id}/credentials      WA      read,people
+POST   /sites/{site_id}/people/{person_id}/credentials      WA      access
+GET    /sites/{site_id}/people/{person_id}/credentials/{credential_id}  WA  read,people
+PATCH  /sites/{site_id}/people/{person_id}/credentials/{credential_id}  WA  access
+DELETE /sites/{site_id}/people/{person_id}/credentials/{credential_id}  WA  access
+GET    /sites/{site_id}/people/{person_id}/locks/{lock_id}/why          WA  read,access
+GET    /sites/{site_id}/locks/{lock_id}/offline-list        WA      read,access
+GET    /sites/{site_id}/access-groups                       WA      read,access
+POST   /sites/{site_id}/access-groups                       WA      access
+GET    /sites/{site_id}/access-groups/{group_id}            WA      read,access
+PATCH  /sites/{site_id}/access-groups/{group_id}            WA      access
+DELETE /sites/{site_id}/access-groups/{group_id}            WA      access
+GET    /sites/{site_id}/access-groups/{group_id}/people     WA      read,access
+PUT    /sites/{site_id}/access-groups/{group_id}/people/{person_id}     WA  access
+DELETE /sites/{site_id}/access-groups/{group_id}/people/{person_id}     WA  access
+GET    /sites/{site_id}/access-groups/{group_id}/locks      WA      read,access
+PUT    /sites/{site_id}/access-groups/{group_id}/locks/{lock_id}        WA  access
+DELETE /sites/{site_id}/access-groups/{group_id}/locks/{lock_id}        WA  access
+GET    /sites/{site_id}/schedules                           WA      read,access
+POST   /sites/{site_id}/schedules                           WA      access
+GET    /sites/{site_id}/schedules/{schedule_id}             WA      read,access
+PATCH  /sites/{site_id}/schedules/{schedule_id}             WA      access
+DELETE /sites/{site_id}/schedules/{schedule_id}             WA      access
+GET    /sites/{site_id}/entries                             WA      read
+GET    /sites/{site_id}/locks/{lock_id}/entry-gaps          WA      read
+"""
+WHO: Final = {
+    "O": "operator",
+    "S": "supplier",
+    "I": "installer",
+    "W": "owner",
+    "A": "admin",
+    "X": "stranger",
+}
+SCOPES: Final = {
+    "read",
+    "subscription",
+    "people",
+    "access",
+    "hardware",
+    "open",
+    "vouchers",
+    "sites",
+}
+UNKNOWN_CODE: Final = {"code": "00000-00000-00000-00000-00000"}
+WINDOW: Final = {"weekday": 0, "start_min": 480, "end_min": 1080}
+DEVICE: Final = {"serial": "NEW-1", "activation_code": STICKER}
+LOCK: Final = {
+    "name": "Door",
+    "serial": "LOCK-1",
+    "public_key": "09" + "00" * 31,
+    "secret_code": STICKER,
+    "capacity": 39,
+}
+# Bodies that get as far as the object in the path; elsewhere an empty one tells enough.
+BODIES: Final[Mapping[str, Mapping[str, object]]] = {
+    "POST /me/password": {"present": "no such password", "wanted": "another long password"},
+    "POST /tokens": {"name": "t", "scopes": ["read"]},
+    "POST /sites/{site_id}/subscription/preview": UNKNOWN_CODE,
+    "POST /sites/{site_id}/redemptions": UNKNOWN_CODE,
+    "POST /sites/{site_id}/hubs/{hub_id}/replacement": DEVICE,
+    "PATCH /sites/{site_id}/hubs/{hub_id}": {"name": "Other"},
+    "POST /sites/{site_id}/hubs/{hub_id}/locks": LOCK | {"serial": "LOCK-2"},
+    "POST /sites/{site_id}/people/{person_id}/credentials": {"number": "00112233"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route."""
+
+    method: str
+    path: str
+    who: str
+    scopes: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Return method and path."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_of_a_site(self) -> bool:
+        """Return whether its path names a site."""
+        return "{site_id}" in self.path
+
+    @property
+    def parts(self) -> list[str]:
+        """Return the names of the ids in the path besides the site's."""
+        names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+        return [name for name in names if name != "site_id"]
+
+
+def _row(line: str) -> Row:
+    method, path, who, scopes = line.split()
+    named = {"*": SCOPES, "-": set()}.get(scopes, set(scopes.split(",")))
+    return Row(method, path, who, frozenset(named))
+
+
+ROWS: Final = [_row(line) for line in TABLE.strip().splitlines()]
+SITE_ROWS: Final = [row for row in ROWS if row.is_of_a_site]
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """Two sites in use, one that is not handed over yet, and what stands in them."""
+
+    cloud: Whole
+    own: str
+    fresh: str
+    foreign: str
+    foreign_ids: Mapping[str, str]
+
+    def site_of(self, who: str) -> str:
+        """Return the site that somebody calls the own one."""
+        return self.fresh if who == "I" else self.own
+
+    async def ask(self, row: Row, by: str, ids: Mapping[str, str] | None = None) -> Answer:
+        """Send the request of a row; ids that are not given are nobody's."""
+        known = dict.fromkeys(row.parts, ABSENT) | {"site_id": self.own} | dict(ids or {})
+        body = BODIES.get(row.name, {})
+        return await self.cloud.ask(
+            row.method,
+            row.path.format(**known),
+            None if row.method == "GET" else body,
+            by=by,
+            headers={"If-Match": '"1"'},
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Scene]:
+    """The whole cloud with its sites, for all tests of this file, none of which changes them."""
+    async with whole(migrated_sqlite, tmp_path_factory.mktemp("cloud")) as cloud:
+        own = await cloud.site(admin="admin")
+        fresh, foreign = await cloud.site(owner=None), await cloud.site(owner="neighbour")
+        await cloud.redeem(own, await cloud.code())
+        ids = await _furnish(cloud, foreign)
+        yield Scene(cloud=cloud, own=own, fresh=fresh, foreign=foreign, foreign_ids=ids)
+
+
+async def _furnish(cloud: Whole, site_id: str) -> dict[str, str]:
+    """Make one of everything at the neighbour's site, and return the ids."""
+    site, made = f"/sites/{site_id}", {"site_id": site_id}
+
+    async def make(name: str, path: str, body: object, by: str = "neighbour") -> None:
+        made[name] = (await cloud.make("POST", path, body, by=by))["id"]
+
+    await make("person_id", f"{site}/people", {"name": "Pia", "subscribed": True})
+    person = f"{site}/people/{made['person_id']}"
+    await make("credential_id", f"{person}/credentials", {"number": "04A1B2C3D4"})
+    await make("schedule_id", f"{site}/schedules", {"name": "Day", "windows": [WINDOW]})
+    group = {"name": "All", "schedule_id": made["schedule_id"]}
+    await make("group_id", f"{site}/access-groups", group)
+    await make("hub_id", f"{site}/hubs", {"name": "Hub", **DEVICE, "serial": "HUB-1"})
+    await make("lock_id", f"{site}/hubs/{made['hub_id']}/locks", LOCK)
+    await make("command_id", f"{site}/locks/{made['lock_id']}/open", None)
+    groups = f"{site}/access-groups/{made['group_id']}"
+    for kind in ("person", "lock"):
+        member = {"person": "people", "lock": "locks"}[kind]
+        await cloud.make("PUT", f"{groups}/{member}/{made[f'{kind}_id']}", by="neighbour")
+    batch = {"product": {"kind": "plan", "plan": "pro", "users": 1, "term_days": 1}, "count": 1}
+    minted = await cloud.make(
+        "POST", "/voucher-batches", batch | {"redeem_until": "2027-01-01T00:00:00Z"}, by="rival"
+    )
+    made |= {"batch_id": minted["id"], "voucher_id": minted["codes"][0]["voucher_id"]}
+    token = {"name": "t", "scopes": ["read"]}
+    await make("token_id", "/tokens", token)
+    made["session_id"] = (await cloud.make("GET", "/sessions", by="neighbour"))[0]["id"]
+    made["account_id"] = (await cloud.make("GET", "/me", by="neighbour"))["account_id"]
+    return made
+
+
+def is_absent_site(answer: Answer) -> bool:
+    """Whether the answer says that there is no such site for the asker."""
+    return answer.status == 404 and answer.body.get("facts") == {"object": "site"}
+
+
+def lets_in(answer: Answer) -> bool:
+    """Whether the asker got past the question who may."""
+    refused = answer.status in {401, 403} and answer.code != "sign_in_refused"
+    return not refused and not is_absent_site(answer)
+
+
+def shown(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
+    """Return all of an answer that may not differ."""
+    passing = {"x-request-id", "date", "ratelimit"}
+    kept = {name: value for name, value in answer.headers.items() if name.lower() not in passing}
+    return answer.status, answer.raw, kept
+
+
+async def test_every_route_is_in_the_table(scene: Scene) -> None:
+    """What the document names and what the table names are the same."""
+    document = (await scene.cloud.ask("GET", "/openapi.json")).body
+    documented = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in document["paths"].items()
+        for method in methods
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+
+    assert documented == {row.name for row in ROWS} | {"POST /sessions"}
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_everybody_may_what_the_table_says_and_nothing_else(scene: Scene, who: str) -> None:
+    """Every route lets in exactly those whom the table names, each at the own site."""
+    wrong = []
+    for row in ROWS:
+        answer = await scene.ask(row, WHO[who], {"site_id": scene.site_of(who)})
+        # Whoever may look at the subscription of a site that waits is told what it waits for.
+        waits = answer.status == 409 and answer.code == "site_not_released"
+        if lets_in(answer) != (who in row.who or waits) or answer.status >= 500:
+            wrong.append((row.name, answer.status, answer.body))
+
+    assert wrong == []
+
+
+async def test_nobody_is_let_in_without_signing_in(scene: Scene) -> None:
+    """Every route but the one that signs in asks who is there, and tells nothing else."""
+    answers = {row.name: shown(await scene.ask(row, "nobody")) for row in ROWS}
+
+    assert {status for status, _, _ in answers.values()} == {401}
+    assert len({body for _, body, _ in answers.values()}) == 1
+
+
+@pytest.mark.invariant("T1")
+@pytest.mark.parametrize("who", [who for who in WHO if who != "O"])  # an operator sees all sites
+async def test_a_foreign_site_is_exactly_like_an_absent_one(scene: Scene, who: str) -> None:
+    """Status, bytes and headers tell nobody whether a site exists that is not the own one."""
+    for row in SITE_ROWS:
+        there = await scene.ask(row, WHO[who], scene.foreign_ids)
+        nowhere = await scene.ask(row, WHO[who], dict(scene.foreign_ids) | {"site_id": ABSENT})
+
+        assert shown(there) == shown(nowhere), row.name
+        assert is_absent_site(there), row.name
+
+
+@pytest.mark.invariant("T1")
+async def test_a_foreign_object_is_exactly_like_an_absent_one(scene: Scene) -> None:
+    """Ids of others' objects, asked for at the own site, answer as ids that nobody has."""
+    ids = {name: value for name, value in scene.foreign_ids.items() if name != "site_id"}
+    for row in [row for row in ROWS if row.parts and "O" not in row.who]:
+        by = "supplier" if row.who == "S" else "owner"
+        there, nowhere = await scene.ask(row, by, ids), await scene.ask(row, by)
+
+        assert shown(there) == shown(nowhere), row.name
+        # Entries outlive their lock, so asking what is missing of an unknown one is no mistake.
+        assert there.status == 404 or there.body == {"items": []}, (row.name, there.body)
+
+
+@pytest.mark.parametrize("scope", sorted(SCOPES))
+async def test_a_token_may_what_its_scope_says_and_nothing_else(scene: Scene, scope: str) -> None:
+    """A token of one scope is let in by exactly the routes that the table gives the scope."""
+    wrong = []
+    tokens = {}
+    for by in ("owner", "supplier"):
+        body = {"name": scope, "scopes": [scope]}
+        tokens[by] = (await scene.cloud.make("POST", "/tokens", body, by=by))["token"]
+    for row in ROWS:
+        answer = await scene.ask(row, tokens["supplier" if row.who == "S" else "owner"])
+        if lets_in(answer) != (scope in row.scopes):
+            wrong.append((row.name, answer.status, answer.body))
+
+    assert wrong == []
