@@ -65,7 +65,8 @@ class Running:
 
     web_url: str
     claim_url: str
-    broker: str
+    broker_host: str
+    broker_port: int
     calendar: Calendar
     operator: "FirstOperator | None"  # made at this start
 
@@ -120,7 +121,8 @@ async def up(
         running = Running(
             web_url=f"http://{settings.web_host}:{_port(web_socket)}",
             claim_url=addresses.claim_url,
-            broker=f"mqtts://{addresses.broker_host}:{addresses.broker_port}",
+            broker_host=addresses.broker_host,
+            broker_port=addresses.broker_port,
             calendar=base.ports.calendar,
             operator=first_operator if base.is_first_start else None,
         )
@@ -292,5 +294,5 @@ def _facts(running: Running) -> dict[str, str]:
         "Calendar": running.calendar.now().isoformat(timespec="seconds"),
         "The calendar's speed": f"{running.calendar.speed} times real time",
         "Hubs claim at": running.claim_url,
-        "Hubs connect to": running.broker,
+        "Hubs connect to": f"mqtts://{running.broker_host}:{running.broker_port}",
     }

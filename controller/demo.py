@@ -157,7 +157,7 @@ async def play(story: Story, running: Running, *, tell: Callable[[str], None]) -
             story.site_id = site["id"]
         story.save()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_hardware(story, installer.token), name="hardware")
+            tasks.create_task(_hardware(story, running, installer.token), name="hardware")
             owner = await _handed_over(story, http, installer)
             await _people(story, owner)
             await _vouchers(story, http, running)
@@ -180,7 +180,7 @@ async def _accounts(story: Story, http: aiohttp.ClientSession) -> None:
             await operator.call("POST", "/accounts", account)
 
 
-async def _hardware(story: Story, token: str) -> None:
+async def _hardware(story: Story, running: Running, token: str) -> None:
     """Run the simulator as a process of its own; it ends when this process does."""
     options = {
         "--url": story.url,
@@ -188,6 +188,7 @@ async def _hardware(story: Story, token: str) -> None:
         "--hubs": str(HUBS),
         "--locks": str(LOCKS_PER_HUB),
         "--state": str(story.folder / SIM_FOLDER),
+        "--broker-port": str(running.broker_port),  # the old one may have been taken meanwhile
     }
     with (story.folder / "sim.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(

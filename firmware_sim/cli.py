@@ -44,6 +44,7 @@ class Options:
     hubs: int
     locks: int
     state: Path
+    broker_port: int | None
     script: TextIO | None
 
 
@@ -59,6 +60,11 @@ class Options:
     default=Path("data/sim"),
     show_default=True,
     help="Where the hardware is kept; the same directory brings back the same hardware.",
+)
+@click.option(
+    "--broker-port",
+    type=click.IntRange(1, 65_535),
+    help="Where the broker listens now, if it has moved since the hubs were claimed.",
 )
 @click.option(
     "--script",
@@ -85,7 +91,11 @@ async def _simulate(options: Options) -> None:
     async with aiohttp.ClientSession() as session:
         hardware = await _commissioned(options, session)
         hubs = await fleet.switched_off(
-            hardware, folder=options.state, session=session, chance=SystemChance()
+            hardware,
+            folder=options.state,
+            session=session,
+            chance=SystemChance(),
+            broker_port=options.broker_port,
         )
     console = Console(hubs, hardware)
     async with control.listening(console, options.state), asyncio.TaskGroup() as tasks:

@@ -116,9 +116,17 @@ def save(folder: Path, fleet: Fleet) -> None:
 
 
 async def switched_off(
-    fleet: Fleet, *, folder: Path, session: aiohttp.ClientSession, chance: Chance
+    fleet: Fleet,
+    *,
+    folder: Path,
+    session: aiohttp.ClientSession,
+    chance: Chance,
+    broker_port: int | None = None,
 ) -> list[SimHub]:
     """Return the devices of a registered fleet, claimed and without power.
+
+    Args:
+        broker_port: Where the broker listens now, if it has moved since the claims.
 
     Raises:
         ClaimRefusedError: A hub cannot be claimed.
@@ -133,6 +141,8 @@ async def switched_off(
             session=session,
             chance=chance,
         )
+        if broker_port is not None:
+            claimed = dataclasses.replace(claimed, broker_port=broker_port)
         locks = [_lock(lock, folder=folder, chance=chance) for lock in unit.locks]
         hubs.append(SimHub(unit.name, claimed, locks, flash=home / "flash", chance=chance))
     return hubs
