@@ -105,6 +105,35 @@ async def _is_any_open(tx: ReadSession) -> bool:
 
 
 async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
+    names = await _take(tx, utc=utc)
+    rows = await tx.execute(
+        select(commands, locks.c.public_key, locks.c.epoch)
+        .join(
+            locks,
+            (locks.c.site_id == commands.c.site_id)
+            & (locks.c.id == commands.c.lock_id)
+            & (locks.c.hub_id == commands.c.hub_id),
+        )
+        .where(tuple_(commands.c.site_id, commands.c.id).in_(names))
+        .order_by(commands.c.issued_at)
+    )
+    return [
+        Claimed(
+            id=row.id,
+            site_id=SiteId(row.site_id),
+            hub_id=HubId(row.hub_id),
+            lock_id=LockId(row.lock_id),
+            number=row.number,
+            issued_at=row.issued_at,
+            public_key=row.public_key,
+            epoch=row.epoch,
+        )
+        for row in rows
+    ]
+
+
+async def _take(tx: Session, *, utc: datetime) -> list[tuple[str, str]]:
+    """Mark as sent what waits for online hubs, and return (site id, command id) of each."""
     is_online = exists().where(
         hubs.c.site_id == commands.c.site_id,
         hubs.c.id == commands.c.hub_id,
@@ -130,31 +159,7 @@ async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
         .values(state=CommandState.SENT)
         .returning(commands.c.site_id, commands.c.id)
     )
-    names = [(row.site_id, row.id) for row in taken]
-    rows = await tx.execute(
-        select(commands, locks.c.public_key, locks.c.epoch)
-        .join(
-            locks,
-            (locks.c.site_id == commands.c.site_id)
-            & (locks.c.id == commands.c.lock_id)
-            & (locks.c.hub_id == commands.c.hub_id),
-        )
-        .where(tuple_(commands.c.site_id, commands.c.id).in_(names))
-        .order_by(commands.c.issued_at)
-    )
-    return [
-        Claimed(
-            id=row.id,
-            site_id=SiteId(row.site_id),
-            hub_id=HubId(row.hub_id),
-            lock_id=LockId(row.lock_id),
-            number=row.number,
-            issued_at=row.issued_at,
-            public_key=row.public_key,
-            epoch=row.epoch,
-        )
-        for row in rows
-    ]
+    return [(row.site_id, row.id) for row in taken]
 
 
 def _is_alive(utc: datetime) -> ColumnElement[bool]:
