@@ -89,6 +89,7 @@ class Cloud:
         self.entries: dict[tuple[bytes, int, int], Entry] = {}
         self.copies = 0  # entries that came although they were committed
         self.statuses: dict[bytes, Status] = {}
+        self.confirmed: dict[bytes, int] = {}  # the greatest revision that a hub ever confirmed
         self.replies: list[Reply] = []
         self.asked: list[int] = []  # how many hashes each ASK had
         self.is_acking = True
@@ -282,6 +283,7 @@ class Cloud:
             case _:
                 status = wire.decode(Status, payload)
                 self.statuses[hub_id] = status
+                self.confirmed[hub_id] = max(self.confirmed.get(hub_id, 0), status.revision)
                 welcome = self._welcome(hub_id, status.nonce, calendar_ms, utc_ms)
                 return [welcome, *self._what_lacks(hub_id, status)]
 
