@@ -18,7 +18,8 @@ from controller.sites import repository
 from controller.sites.repository import Site
 from controller.sync.service import Sync
 
-TIME_ZONES: Final = frozenset(available_timezones())
+# Those two are no place: one is wherever the machine stands, the other nowhere.
+TIME_ZONES: Final = frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 class SiteSubscription(Protocol):

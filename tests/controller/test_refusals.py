@@ -143,3 +143,14 @@ async def test_no_made_up_cursor_is_a_failure(cloud: Whole, key: tuple[object, .
 
     assert set(answers.values()) <= {200, 422}, answers
     assert 422 in answers.values()
+
+
+@pytest.mark.invariant("V15")
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "Europe/Atlantis", "../etc/passwd", "+1"])
+async def test_a_time_zone_is_a_place(cloud: Whole, zone: str) -> None:
+    """What means another zone on another machine, or none, is refused by name."""
+    body = {"name": "House", "time_zone": zone, "buy_from": "the shop"}
+
+    answer = await cloud.ask("POST", "/sites", body, by="installer")
+
+    assert (answer.status, answer.code, answer.field) == (422, "unknown_time_zone", "time_zone")
