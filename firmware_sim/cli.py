@@ -200,9 +200,10 @@ def _typed(*, is_prompt: bool) -> Iterator[asyncio.Queue[str | None]]:
 
 def _is_pipe() -> bool:
     try:
-        return stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+        mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):  # closed
         return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)  # asyncio's pipes are pairs of sockets
 
 
 def _show(text: str) -> None:
