@@ -192,7 +192,10 @@ def _told(error: BaseException) -> str | None:
             "runs, and start again: what was committed is safe"
         )
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        return f"{error.filename or 'a file'} cannot be written ({error.strerror}); free the disk"
+        return (
+            f"{error.filename or 'the data directory'} cannot be written ({error.strerror}); free "
+            "or mount its disk writable, or name another data directory with DOORWARD_DATA_DIR"
+        )
     return None
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,11 @@ LOCKS: Final = tuple(f"{hub}.{lock}" for hub in HUBS for lock in (1, 2))
 ADA: Final = "04A1B2C3D4"  # may also open offline
 BEN: Final = "04A1B2C3D5"  # only by the hub
 STRANGER: Final = "04DEADBEEF"
+
+
+def ports() -> dict[str, object]:
+    """Return settings with ports of one's own."""
+    return {f"{name}_port": free_port() for name in ("web", "device", "mqtt")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +90,9 @@ class Cloud:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.settings = {
-            "data_dir": self.data,
-            "web_port": free_port(),
-            "device_port": free_port(),
-            "mqtt_port": free_port(),
-        } | settings
+        self.settings = ports() | {"data_dir": self.data} | settings
+        if "broker" in settings:
+            del self.settings["mqtt_port"]  # the embedded broker's
         self.url = ""
         self.operator = Client(self, "")
         self.supplier = Client(self, "")
@@ -119,10 +122,10 @@ class Cloud:
             self.supplier = await self.account("supplier", cloud_role="supplier")
             self.installer = await self.account("installer", cloud_role="installer")
 
-    async def stop(self) -> int:
-        """Stop it as Ctrl-C does; return its exit code."""
+    async def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ask it to end; return its exit code."""
         await self.http.close()
-        return await self.program.stop()
+        return await self.program.stop(number)
 
     async def kill(self) -> None:
         """Kill -9."""
@@ -188,7 +191,6 @@ class Hardware:
             "--locks": str(LOCKS_PER_HUB),
             "--state": str(folder),
         }
-        folder.mkdir(exist_ok=True)
         words = (word for option in options.items() for word in option)
         program = await Program.start(
             folder, sys.executable, "-m", "firmware_sim", *words, settings={}

@@ -1,13 +1,16 @@
 """Clouds and sites that the tests of a file share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 
 from tests.end_to_end.cloud import Cloud, Site
+
+Measured = Callable[[str, object], None]
+"""pytest's record_property: figures go into its report, not into the verdict."""
 
 
 @dataclass(frozen=True, slots=True)

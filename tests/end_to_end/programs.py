@@ -48,8 +48,7 @@ class Program:
     @classmethod
     async def start(cls, folder: Path, *words: str, settings: Mapping[str, object]) -> Self:
         """Start it; what it says goes to files of that folder."""
-        name = f"{Path(words[0]).name}-{words[1]}"
-        output, log = folder / f"{name}.out", folder / f"{name}.log"
+        output, log = _files(folder, Path(words[0]).name)
         with output.open("wb") as out, log.open("ab") as err:
             process = await asyncio.create_subprocess_exec(
                 *words,
@@ -97,10 +96,15 @@ class Program:
 
 
 async def run(folder: Path, *words: str, settings: Mapping[str, object]) -> tuple[int, str]:
-    """Run `doorward` to its end; return exit code and everything that it said."""
-    program = await Program.start(folder, DOORWARD, *words, settings=settings)
+    """Run a program to its end; return exit code and everything that it said."""
+    program = await Program.start(folder, *words, settings=settings)
     code = await program.ends()
     return code, program.said + program.log.read_text()
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.out", folder / f"{name}.log"
 
 
 def descendants(pid: int) -> set[int]:

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.end_to_end.cloud import ADA, BEN, LOCKS, Cloud, Site
+from tests.end_to_end.conftest import Measured
 from tests.end_to_end.programs import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("fast")]
@@ -21,7 +22,9 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         yield await Site.begin(cloud, "one")
 
 
-async def test_the_hub_decides_and_a_remote_opening_reports_opened(site: Site) -> None:
+async def test_the_hub_decides_and_a_remote_opening_reports_opened(
+    site: Site, record_property: Measured
+) -> None:
     """Neither a question of the lock nor an order with a life of 10 s minds the calendar."""
     assert await site.hardware.taps(BEN) == dict.fromkeys(LOCKS, "opened_by_hub")
 
@@ -31,11 +34,11 @@ async def test_the_hub_decides_and_a_remote_opening_reports_opened(site: Site) -
         command = await site.owner.get(f"{site.path}/commands/{order['id']}")
         return bool(command["state"] == "opened")
 
-    print(f"opened remotely after {await until(is_opened, 'opened'):.2f} s")
+    record_property("opened_remotely_after_s", await until(is_opened, "opened"))
 
 
 @pytest.mark.invariant("E1", "E2", "E4", "E5", "E6", "E7")
-async def test_a_day_of_subscription_ends_by_itself(site: Site) -> None:
+async def test_a_day_of_subscription_ends_by_itself(site: Site, record_property: Measured) -> None:
     """No hub falls silent before the end, every one within 5 s after it, and a voucher heals."""
     hardware = site.hardware
     lists = await hardware.offline_lists()
@@ -54,7 +57,8 @@ async def test_a_day_of_subscription_ends_by_itself(site: Site) -> None:
         lambda: hardware.are_subscribed(wanted=False), "all unsubscribed", within_s=BAR_S
     )
 
-    print(f"a day lasted {lasted_s:.2f} s; unsubscribed after {took_s:.2f} s")
+    record_property("a_day_lasted_s", lasted_s)
+    record_property("unsubscribed_after_s", took_s)
     assert await hardware.offline_lists() == lists
     assert await hardware.taps(ADA) == dict.fromkeys(LOCKS, "opened_by_list")
     await site.back_to_normal()

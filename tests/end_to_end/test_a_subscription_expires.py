@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.end_to_end.cloud import ADA, BEN, LOCKS
-from tests.end_to_end.conftest import Town
+from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("expires")]
@@ -17,7 +17,9 @@ CUT_OFF = "3"
 
 
 @pytest.mark.invariant("E1", "E6")
-async def test_hubs_go_unsubscribed_within_5_s_of_the_end(town: Town) -> None:
+async def test_hubs_go_unsubscribed_within_5_s_of_the_end(
+    town: Town, record_property: Measured
+) -> None:
     """Connected hubs within 5 s, the one without a line when it is back; the other site's never."""
     site, hardware = town.site, town.site.hardware
     await site.back_to_normal()
@@ -29,7 +31,7 @@ async def test_hubs_go_unsubscribed_within_5_s_of_the_end(town: Town) -> None:
         lambda: hardware.are_subscribed(CONNECTED, wanted=False), "unsubscribed", within_s=BAR_S
     )
 
-    print(f"unsubscribed after {took_s:.2f} s")
+    record_property("unsubscribed_after_s", took_s)
     hubs = await hardware.hubs()
     assert [hubs[hub]["led"] for hub in CONNECTED] == ["purple", "purple"]
     assert hubs[CUT_OFF]["subscribed"], "without contact it serves on: the site may have paid"
@@ -37,7 +39,7 @@ async def test_hubs_go_unsubscribed_within_5_s_of_the_end(town: Town) -> None:
     took_s = await until(
         lambda: hardware.are_subscribed(wanted=False), "back, unsubscribed", within_s=RECONNECTED_S
     )
-    print(f"unsubscribed {took_s:.2f} s after its return")
+    record_property("unsubscribed_after_return_s", took_s)
     assert await town.other.hardware.hubs() == others_before
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.end_to_end.cloud import HUBS, LOCKS
-from tests.end_to_end.conftest import Town
+from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("edit")]
@@ -14,7 +14,9 @@ REACHED = ("1.1", "1.2", "2.1", "2.2")
 DORA, EMIL, FAY = "04A1B2C3D7", "04A1B2C3D8", "04A1B2C3D9"
 
 
-async def test_an_edit_reaches_every_lock_of_its_site(town: Town) -> None:
+async def test_an_edit_reaches_every_lock_of_its_site(
+    town: Town, record_property: Measured
+) -> None:
     """Those of connected hubs at once, those of another when it is back; no other site's."""
     site, hardware = town.site, town.site.hardware
     await site.back_to_normal()
@@ -24,7 +26,7 @@ async def test_an_edit_reaches_every_lock_of_its_site(town: Town) -> None:
     await site.give_tag("Dora", DORA, offline=True)
     took_s = await until(lambda: site.is_in_sync(CONNECTED), "connected hubs are in sync")
 
-    print(f"in sync after {took_s:.2f} s")
+    record_property("in_sync_after_s", took_s)
     syncs = await site.syncs()
     assert [syncs[hub]["in_sync_since"] is not None for hub in HUBS] == [True, True, False]
     assert syncs[CUT_OFF]["state"] == "pending"
