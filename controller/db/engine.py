@@ -22,6 +22,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from controller.db import sqlite_driver
+
 SQLITE_READERS: Final = 4
 SQLITE_BUSY_MS: Final = 5_000  # only another program (backup, a shell) can make a writer wait
 POSTGRES_WRITERS: Final = 8
@@ -212,7 +214,7 @@ def sqlite_engine(
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,  # they hold codes and names; errors are logged
-        connect_args={"isolation_level": None},  # BEGIN is ours, not the driver's
+        async_creator=lambda: sqlite_driver.connect(str(url.database)),
     )
     pragmas = [
         f"busy_timeout = {SQLITE_BUSY_MS}",
