@@ -12,6 +12,8 @@ from gateway.protocol.messages import DenyReason
 class Granted:
     """The lock may open."""
 
+    ends_at_s: int | None = None  # the earlier end of credential and person
+
 
 @dataclass(frozen=True, slots=True)
 class Denied:
@@ -45,17 +47,20 @@ def decide(
     rights = [tables.rights[key] for key in keys if key in tables.rights]
     if not rights:
         return Denied(DenyReason.NO_ACCESS_TO_LOCK)
-    return _by_schedule(rights, at_s=at_s, zone=zone)
+    if reason := _by_schedule(rights, at_s=at_s, zone=zone):
+        return Denied(reason)
+    ends = (holder.credential_ends_at_s, holder.person_ends_at_s)
+    return Granted(min((end for end in ends if end is not None), default=None))
 
 
-def _by_schedule(rights: list[Windows], *, at_s: int, zone: ZoneInfo | None) -> Decision:
+def _by_schedule(rights: list[Windows], *, at_s: int, zone: ZoneInfo | None) -> DenyReason | None:
     if AT_ALL_TIMES in rights:
-        return Granted()
+        return None
     if zone is None:
-        return Denied(DenyReason.CLOCK_UNCERTAIN)
+        return DenyReason.CLOCK_UNCERTAIN
     if any(windows and contains(windows, at_s=at_s, zone=zone) for windows in rights):
-        return Granted()
-    return Denied(DenyReason.OUTSIDE_SCHEDULE)
+        return None
+    return DenyReason.OUTSIDE_SCHEDULE
 
 
 def _flaw(holder: Holder, at_s: int) -> DenyReason | None:

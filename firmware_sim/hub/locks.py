@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from firmware_sim.hub.decision import Granted, decide
+from firmware_sim.hub.decision import Denied, Granted, decide
 from firmware_sim.hub.state import Access, Configured, HubIdentity, HubState, LockLink
 from firmware_sim.outputs import FlashWrite, RadioSend
 from firmware_sim.turn import Turn
@@ -94,9 +94,14 @@ def answer(turn: Turn[HubState], link: LockLink, ask: frames.Ask) -> None:
         at_s=state.calendar.at_s(turn.instant),
         zone=state.access.zone if state.calendar.trusted else None,
     )
-    granted = isinstance(decision, Granted)
-    reason = None if isinstance(decision, Granted) else decision.reason
-    send(turn, lock_id, frames.Answer(challenge=ask.challenge, granted=granted, reason=reason))
+    match decision:
+        case Granted(ends_at_s):
+            told = frames.Answer(challenge=ask.challenge, granted=True, ends_at_s=ends_at_s)
+        case Denied(reason):
+            told = frames.Answer(challenge=ask.challenge, granted=False, reason=reason)
+        case _:
+            assert_never(decision)
+    send(turn, lock_id, told)
 
 
 def hear_state(turn: Turn[HubState], link: LockLink, told: frames.State) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from firmware_sim.lock.offline import is_purged
-from firmware_sim.lock.state import Configuration, LockIdentity, LockState, Pin
+from firmware_sim.lock.state import Configuration, LockIdentity, LockState, Opening, Pin
 from firmware_sim.outputs import FlashDelete, FlashWrite
 from firmware_sim.turn import Turn
 from gateway.protocol import sections, wire
@@ -62,18 +62,18 @@ def tidy_memory(turn: Turn[LockState], *, room_for: int = 0) -> None:
     listed = {grant.credential_digest for grant in (offline_list.grants if offline_list else ())}
     slots = turn.state.identity.capacity - len(offline_list.grants if offline_list else ())
     kept = [
-        (opened_s, digest)
-        for digest, opened_s in turn.state.memory.items()
-        if digest not in listed and not is_purged(offline_list, digest, opened_s)
+        (opening.opened_s, digest)
+        for digest, opening in turn.state.memory.items()
+        if digest not in listed and not is_purged(offline_list, digest, opening)
     ]
     newest = sorted(kept, reverse=True)[: max(0, slots - room_for)]
-    memory = {digest: opened_s for opened_s, digest in reversed(newest)}
+    memory = {digest: turn.state.memory[digest] for _, digest in reversed(newest)}
     for digest in turn.state.memory.keys() - memory.keys():
         turn.emit(FlashDelete(key=memory_key(turn.state, digest)))
     turn.state = replace(turn.state, memory=memory)
 
 
-def remember(turn: Turn[LockState], digest: bytes) -> None:
+def remember(turn: Turn[LockState], digest: bytes, *, ends_at_s: int | None) -> None:
     """Note an opening that the hub granted, if the memory is on and the list leaves a slot."""
     state = turn.state
     configuration = state.configuration
@@ -84,9 +84,9 @@ def remember(turn: Turn[LockState], digest: bytes) -> None:
     if is_listed or len(grants) >= state.identity.capacity:
         return
     tidy_memory(turn, room_for=0 if digest in state.memory else 1)
-    opened_s = turn.state.calendar.at_s(turn.instant)
-    turn.emit(FlashWrite(key=memory_key(turn.state, digest), data=opened_s.to_bytes(8)))
-    turn.state = replace(turn.state, memory={**turn.state.memory, digest: opened_s})
+    opening = Opening(opened_s=turn.state.calendar.at_s(turn.instant), ends_at_s=ends_at_s)
+    turn.emit(FlashWrite(key=memory_key(turn.state, digest), data=wire.encode(opening)))
+    turn.state = replace(turn.state, memory={**turn.state.memory, digest: opening})
 
 
 def list_hash(state: LockState) -> bytes | None:

@@ -73,7 +73,7 @@ def hear_answer(turn: Turn[LockState], answer: frames.Answer) -> None:
     turn.state = replace(turn.state, request=None, silence=Silence())
     if answer.granted:
         _open(turn, EntryKind.OPENED_BY_HUB, digest)
-        configuration.remember(turn, digest)
+        configuration.remember(turn, digest, ends_at_s=answer.ends_at_s)
     else:
         _refuse(turn, EntryKind.DENIED_BY_HUB, digest, answer.reason)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from firmware_sim.lock.state import Opening
 from firmware_sim.schedule import contains, zone_named
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import OfflineGrant, OfflineList
@@ -27,7 +28,7 @@ class Refuses:
 
 def decide_offline(
     offline_list: OfflineList | None,
-    memory: Mapping[bytes, int],
+    memory: Mapping[bytes, Opening],
     credential_digest: bytes,
     *,
     memory_days: int,
@@ -38,7 +39,7 @@ def decide_offline(
 
     Args:
         offline_list: What the controller compiled for this lock.
-        memory: Digest to the calendar second at which the hub last granted an opening.
+        memory: The openings that the hub granted, by digest.
         credential_digest: What was presented.
         memory_days: How long the memory holds; 0 switches it off.
         at_s: The calendar. Ends are judged by it even when it is only a lower bound.
@@ -51,19 +52,22 @@ def decide_offline(
     )
     if offline_list is not None and grants:
         return _by_list(offline_list, grants, at_s=at_s, clock_trusted=clock_trusted)
-    opened_s = memory.get(credential_digest)
-    if opened_s is None or is_purged(offline_list, credential_digest, opened_s):
+    opening = memory.get(credential_digest)
+    if opening is None or is_purged(offline_list, credential_digest, opening):
         return Refuses(reason=DenyReason.UNKNOWN_CREDENTIAL)
-    if at_s >= opened_s + memory_days * DAY_S:
+    if at_s >= opening.opened_s + memory_days * DAY_S:
+        return Refuses(reason=DenyReason.CREDENTIAL_EXPIRED)
+    if opening.ends_at_s is not None and at_s >= opening.ends_at_s:
         return Refuses(reason=DenyReason.CREDENTIAL_EXPIRED)
     return Opens(kind=EntryKind.OPENED_BY_MEMORY)
 
 
-def is_purged(offline_list: OfflineList | None, credential_digest: bytes, opened_s: int) -> bool:
+def is_purged(offline_list: OfflineList | None, credential_digest: bytes, opening: Opening) -> bool:
     """Return whether the list in force makes the memory forget this opening."""
     if offline_list is None:
         return False
-    return credential_digest in offline_list.purge or opened_s < (offline_list.purge_before_s or 0)
+    before_s = offline_list.purge_before_s or 0
+    return credential_digest in offline_list.purge or opening.opened_s < before_s
 
 
 def _by_list(

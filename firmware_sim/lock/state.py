@@ -49,6 +49,14 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The last time that a hub opened to a credential: the audit-trail memory."""
+
+    opened_s: Annotated[Uint, Key(1)]
+    ends_at_s: Annotated[Uint | None, Key(2)] = None  # of the credential or its person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freed:
     """How far the controller has committed this log."""
 
@@ -102,7 +110,7 @@ class LockState:
     pin: Pin | None = None
     link: Link | None = None
     configuration: Configuration | None = None
-    memory: Mapping[bytes, int]  # credential digest -> calendar seconds of the last hub's opening
+    memory: Mapping[bytes, Opening]  # by credential digest
     order_number: int = 0  # of the newest remote opening
     opened_command: bytes | None = None  # the newest remote opening since boot; not in flash
     pressed_until_s: float = 0.0  # not in flash

@@ -8,7 +8,7 @@ from firmware_sim import calendar
 from firmware_sim.inputs import FactoryReset, LockInput, Present, Press, RadioHeard, Tick
 from firmware_sim.instant import Instant
 from firmware_sim.lock import configuration, door, log, pairing, radio
-from firmware_sim.lock.state import Freed, LockIdentity, LockState, Pin
+from firmware_sim.lock.state import Freed, LockIdentity, LockState, Opening, Pin
 from firmware_sim.outputs import FlashWrite, Noted, Output
 from firmware_sim.turn import Turn
 from gateway.protocol import frames, wire
@@ -38,7 +38,7 @@ def boot(
             [wire.decode(Entry, data) for key, data in held.items() if key.startswith("entry/")],
         ),
         memory={
-            bytes.fromhex(key.removeprefix("memory/")): int.from_bytes(data)
+            bytes.fromhex(key.removeprefix("memory/")): wire.decode(Opening, data)
             for key, data in held.items()
             if key.startswith("memory/")
         },

@@ -94,6 +94,9 @@ class Answer:
     challenge: Annotated[Id, Key(1)]
     granted: Annotated[bool, Key(2)]
     reason: Annotated[DenyReason | None, Key(3)] = None
+    ends_at_s: Annotated[Uint | None, Key(4)] = None
+    """First instant at which the credential or its person has ended: the lock may remember the
+    opening no longer than that. None: no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def test_an_end_is_the_first_instant_outside() -> None:
     """One second earlier it still opens."""
     items = (somebody(ends_at_s=NOON), group())
 
-    assert decided(*items, at_s=NOON - 1) == Granted()
+    assert decided(*items, at_s=NOON - 1) == Granted(ends_at_s=NOON)
     assert decided(*items, at_s=NOON) == Denied(DenyReason.PERSON_EXPIRED)
 
 
@@ -180,7 +180,8 @@ def reference(items: list[Item], at_s: int) -> Decision:
             w.weekday == day == local.weekday() and w.start_min <= minute < w.end_min
             for w in windows
         ):
-            return Granted()
+            ends = (credential.ends_at_s, person.ends_at_s)
+            return Granted(min((end for end in ends if end is not None), default=None))
     return Denied(DenyReason.OUTSIDE_SCHEDULE)
 
 

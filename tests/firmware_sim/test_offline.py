@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_sim.lock.door import PATIENCE_S
 from firmware_sim.lock.offline import Opens, Refuses, decide_offline
+from firmware_sim.lock.state import Opening
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import OfflineGrant, Window
 from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person
@@ -58,27 +60,30 @@ def test_the_list(
     assert found == verdict
 
 
-MEMORY_TABLE: list[tuple[int | None, int, dict[str, object], Opens | Refuses]] = [
-    (NOON, 7, {}, BY_MEMORY),
-    (NOON - 7 * DAY + 1, 7, {}, BY_MEMORY),
-    (NOON - 7 * DAY, 7, {}, EXPIRED),
-    (NOON, 0, {}, EXPIRED),
+A_MINUTE_AGO = Opening(opened_s=NOON - 60)
+MEMORY_TABLE: list[tuple[Opening | None, int, dict[str, object], Opens | Refuses]] = [
+    (Opening(opened_s=NOON), 7, {}, BY_MEMORY),
+    (Opening(opened_s=NOON - 7 * DAY + 1), 7, {}, BY_MEMORY),
+    (Opening(opened_s=NOON - 7 * DAY), 7, {}, EXPIRED),
+    (Opening(opened_s=NOON), 0, {}, EXPIRED),
+    (Opening(opened_s=NOON - 60, ends_at_s=NOON + 1), 7, {}, BY_MEMORY),
+    (Opening(opened_s=NOON - 60, ends_at_s=NOON), 7, {}, EXPIRED),
     (None, 7, {}, UNKNOWN),
-    (NOON - 60, 7, {"purge": (TAG,)}, UNKNOWN),
-    (NOON - 60, 7, {"purge": (ident("other"),)}, BY_MEMORY),
-    (NOON - 60, 7, {"purge_before_s": NOON - 59}, UNKNOWN),
-    (NOON - 60, 7, {"purge_before_s": NOON - 60}, BY_MEMORY),
+    (A_MINUTE_AGO, 7, {"purge": (TAG,)}, UNKNOWN),
+    (A_MINUTE_AGO, 7, {"purge": (ident("other"),)}, BY_MEMORY),
+    (A_MINUTE_AGO, 7, {"purge_before_s": NOON - 59}, UNKNOWN),
+    (A_MINUTE_AGO, 7, {"purge_before_s": NOON - 60}, BY_MEMORY),
 ]
 
 
 @pytest.mark.invariant("A1")
-@pytest.mark.parametrize(("opened_s", "days", "list_says", "verdict"), MEMORY_TABLE)
+@pytest.mark.parametrize(("opening", "days", "list_says", "verdict"), MEMORY_TABLE)
 def test_the_memory(
-    opened_s: int | None, days: int, list_says: dict[str, object], verdict: Opens | Refuses
+    opening: Opening | None, days: int, list_says: dict[str, object], verdict: Opens | Refuses
 ) -> None:
     """An opening by the hub counts for so many days, unless the list takes it back."""
     held = replace(offline_list(ident("lock")), **list_says)  # type: ignore[arg-type]  # the table's words
-    memory = {} if opened_s is None else {TAG: opened_s}
+    memory = {} if opening is None else {TAG: opening}
 
     found = decide_offline(held, memory, TAG, memory_days=days, at_s=NOON, clock_trusted=True)
 
@@ -93,6 +98,11 @@ def cut_off() -> Scene:
     return made
 
 
+def in_days(days: int | None) -> int | None:
+    """Return the calendar so many days after the beginning."""
+    return None if days is None else NOON + days * DAY
+
+
 def test_an_offline_opening_does_not_renew_the_memory() -> None:
     """Seven days after the hub's opening it is over, however often the lock opened since."""
     made = cut_off()
@@ -102,6 +112,33 @@ def test_an_offline_opening_does_not_renew_the_memory() -> None:
         made.world.skip(DAY - 2)
 
     assert kinds == [EntryKind.OPENED_BY_MEMORY] * 7 + [EntryKind.DENIED_OFFLINE]
+
+
+@pytest.mark.invariant("A1", "E5")
+@pytest.mark.parametrize(("tag_ends", "stay_ends"), [(2, 3), (3, 2), (2, None), (None, 2)])
+def test_the_memory_outlives_neither_credential_nor_person(
+    tag_ends: int | None, stay_ends: int | None
+) -> None:
+    """It opens until the earlier end and not beyond, even if the lock has lost power meanwhile."""
+    made = scene()
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    ann = person("ann", made.cloud.digest(ANN), groups=("all",), ends_at_s=in_days(stay_ends))
+    tag = replace(ann.credentials[0], ends_at_s=in_days(tag_ends))
+    plan.people = (replace(ann, credentials=(tag,)), *plan.people[1:])
+    made.publish()
+    made.world.tap(made.lock, ANN)
+    made.lock.has_radio = False
+    made.world.power_off(made.lock)
+    made.world.power_on(made.lock)
+
+    before_s = NOON + 2 * DAY - made.lock.now.calendar.at_s(made.world.instant())
+    made.world.skip(before_s - PATIENCE_S - 1)
+    in_time = made.world.tap(made.lock, ANN)
+    made.world.skip(1)
+    too_late = made.world.tap(made.lock, ANN)
+
+    assert in_time.kind is EntryKind.OPENED_BY_MEMORY
+    assert too_late.reason is DenyReason.CREDENTIAL_EXPIRED
 
 
 @pytest.mark.invariant("A1")

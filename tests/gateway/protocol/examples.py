@@ -304,6 +304,7 @@ MESSAGES: Final[dict[str, object]] = {
     **{str(kind): UP[kind] for kind in (UpKind.BATCH, UpKind.ASK, UpKind.REPLY)},
     **{str(kind): message for kind, message in DOWN.items()},
     **{f"frame-{type(message).__name__.lower()}": message for message in FRAMES},
+    "frame-answer-granted": frames.Answer(challenge=CHALLENGE, granted=True, ends_at_s=ENDS_S),
     "pairing": PAIRING,
     "signed-pairing": wire.decode(sealing.SignedPairing, SIGNED_PAIRING),
     "lock-ticket": LOCK_TICKET,
