@@ -1,6 +1,7 @@
 """What the controller lets the lock know, and what makes room for it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from firmware_sim.lock.offline import is_purged
@@ -36,8 +37,11 @@ def read(settings: Configure, *, identity: LockIdentity, pin: Pin) -> Configurat
     return Configuration(settings=settings, offline_list=offline_list)
 
 
-def take(turn: Turn[LockState], pin: Pin, settings: Configure) -> None:
+def take(turn: Turn[LockState], pin: Pin, settings: Configure) -> bool:
     """Apply a configuration that is not older than the present one, in one flash write.
+
+    Returns:
+        Whether it is another one.
 
     Raises:
         ProtocolError: The lock cannot obey it; the present one stays.
@@ -46,19 +50,21 @@ def take(turn: Turn[LockState], pin: Pin, settings: Configure) -> None:
     if state.configuration is not None:
         present = state.configuration.settings
         if settings == present:
-            return
+            return False
         if (settings.epoch, settings.revision) < (present.epoch, present.revision):
-            return
+            return False
     configuration = read(settings, identity=state.identity, pin=pin)
+    if _takes_back_more(_list_of(state), configuration.offline_list):
+        _keep_memory(turn, {})  # first: a power cut must not leave the new list beside it
     turn.emit(FlashWrite(key=state.flash_key("configuration"), data=wire.encode(settings)))
-    turn.state = replace(state, configuration=configuration)
+    turn.state = replace(turn.state, configuration=configuration)
     tidy_memory(turn)
+    return True
 
 
 def tidy_memory(turn: Turn[LockState], *, room_for: int = 0) -> None:
     """Forget what the list purges, what it names itself, and the oldest that find no slot."""
-    held = turn.state.configuration
-    offline_list = held.offline_list if held else None
+    offline_list = _list_of(turn.state)
     listed = {grant.credential_digest for grant in (offline_list.grants if offline_list else ())}
     slots = turn.state.identity.capacity - len(offline_list.grants if offline_list else ())
     kept = [
@@ -67,10 +73,7 @@ def tidy_memory(turn: Turn[LockState], *, room_for: int = 0) -> None:
         if digest not in listed and not is_purged(offline_list, digest, opening)
     ]
     newest = sorted(kept, reverse=True)[: max(0, slots - room_for)]
-    memory = {digest: turn.state.memory[digest] for _, digest in reversed(newest)}
-    for digest in turn.state.memory.keys() - memory.keys():
-        turn.emit(FlashDelete(key=memory_key(turn.state, digest)))
-    turn.state = replace(turn.state, memory=memory)
+    _keep_memory(turn, {digest: turn.state.memory[digest] for _, digest in reversed(newest)})
 
 
 def remember(turn: Turn[LockState], digest: bytes, *, ends_at_s: int | None) -> None:
@@ -98,3 +101,25 @@ def list_hash(state: LockState) -> bytes | None:
 def memory_key(state: LockState, digest: bytes) -> str:
     """Return where the opening of a credential lies in flash."""
     return state.flash_key(f"memory/{digest.hex()}")
+
+
+def _list_of(state: LockState) -> OfflineList | None:
+    return state.configuration.offline_list if state.configuration else None
+
+
+def _takes_back_more(before: OfflineList | None, after: OfflineList | None) -> bool:
+    """Return whether a list takes back openings by their time, other ones than the list before.
+
+    By then a hub that was behind may have granted one that is younger than that time.
+    """
+    if after is None or after.purge_before_s is None:
+        return False
+    taken_back = before and (before.purge_before_s, before.purge)
+    return taken_back != (after.purge_before_s, after.purge)
+
+
+def _keep_memory(turn: Turn[LockState], memory: Mapping[bytes, Opening]) -> None:
+    """Forget everything else."""
+    for digest in turn.state.memory.keys() - memory.keys():
+        turn.emit(FlashDelete(key=memory_key(turn.state, digest)))
+    turn.state = replace(turn.state, memory=memory)

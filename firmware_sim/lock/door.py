@@ -103,6 +103,17 @@ def forget_silence(turn: Turn[LockState]) -> None:
     turn.state = replace(turn.state, silence=Silence())
 
 
+def ask_anew(turn: Turn[LockState]) -> None:
+    """Take no answer any more that the hub gave before what it has just sent; it may be late."""
+    request = turn.state.request
+    if request is None:
+        return
+    challenge = turn.instant.fresh_id("challenge")
+    anew = replace(request, challenge=challenge, again_s=turn.instant.mono_s)
+    turn.state = replace(turn.state, request=anew)
+    wait(turn)
+
+
 def _give_up(turn: Turn[LockState], request: Request) -> None:
     count = turn.state.silence.count + 1
     quiet_s = min(QUIET_S_MAX, QUIET_S_MIN * 2.0 ** min(count - 1, 10))

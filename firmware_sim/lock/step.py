@@ -104,7 +104,8 @@ def _obey(turn: Turn[LockState], pin: Pin, message: frames.Message) -> None:
         case frames.Time():
             _take_time(turn, message)
         case Configure():
-            configuration.take(turn, pin, message)
+            if configuration.take(turn, pin, message):
+                door.ask_anew(turn)
             door.forget_silence(turn)
             _tell_state(turn)
         case frames.Answer():

@@ -110,7 +110,11 @@ class OfflineList:
     purge: Annotated[tuple[Id, ...], Size(0, PURGE_MAX), Key(5)]
     """Credential digests that the audit-trail memory must forget."""
     purge_before_s: Annotated[Uint | None, Key(6)] = None
-    """Openings before this instant must be forgotten too: what was revoked did not fit above."""
+    """Openings before this instant must be forgotten too: what was revoked did not fit above.
+
+    A lock forgets its whole memory at a new list that has this and takes back other openings than
+    the list before: a hub that was behind may have granted one after this instant.
+    """
 
 
 Item = Root | Schedule | Group | Person | LockSettings | OfflineList

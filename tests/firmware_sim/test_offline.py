@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_sim.flash import MemoryFlash
+from firmware_sim.inputs import Present
 from firmware_sim.lock.door import PATIENCE_S
 from firmware_sim.lock.offline import Opens, Refuses, decide_offline
 from firmware_sim.lock.state import Opening
+from firmware_sim.lock.step import boot
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import OfflineGrant, Window
 from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person
@@ -159,6 +162,91 @@ def test_a_revoked_credential_opens_by_no_path() -> None:
     assert online == [EntryKind.DENIED_BY_HUB] * 2
     assert offline == [EntryKind.DENIED_OFFLINE] * 2
     assert made.lock.now.memory == {}
+
+
+def revoke_by_time(made: Scene, *, before_s: int, purge: tuple[bytes, ...] = ()) -> None:
+    """Take Ann out; the lock is told an instant and other names."""
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    plan.people = tuple(each for each in plan.people if each.person_id != person("ann").person_id)
+    (name,) = plan.lists
+    plan.lists = {name: replace(plan.lists[name], purge=purge, purge_before_s=before_s)}
+    made.publish()
+
+
+@pytest.mark.invariant("A1")
+@pytest.mark.parametrize("before_s", [None, NOON - 60, NOON])
+def test_what_a_stale_hub_granted_is_forgotten(before_s: int | None) -> None:
+    """Ann is revoked at noon, a hub that is behind lets her in later, then the list comes.
+
+    The list before named the same instant or an earlier one or none.
+    """
+    made = scene()
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    held = plan.lists[made.lock.name]
+    plan.lists = {made.lock.name: replace(held, purge=(ident("x"),), purge_before_s=before_s)}
+    made.publish()
+    made.world.skip(60)
+    assert made.world.tap(made.lock, ANN).kind is EntryKind.OPENED_BY_HUB
+    assert made.lock.now.memory
+
+    revoke_by_time(made, before_s=NOON, purge=(ident("y"),))
+    made.lock.has_radio = False
+
+    assert made.world.tap(made.lock, ANN).reason is DenyReason.UNKNOWN_CREDENTIAL
+    assert not [key for key in made.lock.flash.read() if "/memory/" in key]
+
+
+def test_a_list_that_takes_back_nothing_new_leaves_the_memory() -> None:
+    """Another grant, or the same list once more, is no reason to forget anybody."""
+    made = scene()
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    held = replace(plan.lists[made.lock.name], purge=(ident("x"),), purge_before_s=NOON - 60)
+    plan.lists = {made.lock.name: held}
+    made.publish()
+    made.world.tap(made.lock, ANN)
+
+    grants = (*held.grants, OfflineGrant(credential_digest=ident("another")))
+    plan.lists = {made.lock.name: replace(held, grants=grants)}
+    made.publish()
+
+    assert made.cloud.digest(ANN) in made.lock.now.memory
+
+
+@pytest.mark.invariant("A1", "A2")
+def test_a_power_cut_keeps_no_memory_beside_a_list_that_takes_it_back() -> None:
+    """Cut after any byte of what a new list writes: old list, or nothing of the memory."""
+    made = scene()
+    made.world.tap(made.lock, ANN)
+    log = made.lock.flash.log
+    revoke_by_time(made, before_s=NOON - 60)
+    whole = made.lock.flash.log
+    assert whole.startswith(log)
+
+    for end in range(len(log), len(whole) + 1):
+        flash = MemoryFlash(whole[:end]).read()
+        booted, _ = boot(made.lock.identity, flash, made.world.instant())
+        assert booted.configuration is not None
+        assert booted.configuration.settings.revision == 1 or not booted.memory
+
+
+@pytest.mark.invariant("A1")
+def test_an_answer_that_the_configuration_overtook_does_not_open() -> None:
+    """Granted before the revocation, heard after it: the lock has asked anew by then."""
+    made = scene()
+    made.lock.has_radio = False  # every frame is carried by hand
+    made.world.tell(made.lock, Present(tag_number=ANN))
+    made.hub.frames.clear()
+    made.replay(made.hub, made.lock.frames[-1:])
+    (answer,) = made.hub.frames
+    revoke_by_time(made, before_s=NOON)
+
+    made.replay(made.lock, made.hub.frames[1:])
+    made.replay(made.lock, [answer])
+    made.replay(made.hub, made.lock.frames)
+    made.replay(made.lock, made.hub.frames)
+
+    assert [each.kind for each in made.lock.decided] == [EntryKind.DENIED_BY_HUB]
+    assert made.lock.opened == 0
 
 
 def test_the_memory_uses_only_slots_that_the_list_leaves() -> None:
