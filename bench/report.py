@@ -73,7 +73,7 @@ def _row(line: Line) -> str:
     share = "" if line.share is None else f"{line.share:.0%}"
     return (
         f"  {line.what:<44}{shown(line.figure):>9} {line.unit:<10}{spread:<16}{limit:>9}{share:>7}"
-        f"  {line.verdict or line.limit_is}"
+        f"  {'; '.join(filter(None, (line.verdict, line.limit_is)))}"
     )
 
 
