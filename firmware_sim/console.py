@@ -9,7 +9,7 @@ from typing import Final
 from firmware_sim.fleet import Fleet
 from firmware_sim.inputs import FactoryReset, Press
 from firmware_sim.outputs import Decided
-from firmware_sim.runner import NoPowerError, SimHub, SimLock
+from firmware_sim.runner import NoDecisionError, SimHub, SimLock
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import EntryKind
 
@@ -127,7 +127,7 @@ class Console:
         except ValueError as error:
             told = error if isinstance(error, ProtocolError) else "a tag is written in hex digits"
             raise WordError(f"tag {tag}: {told}") from error
-        except NoPowerError as error:
+        except NoDecisionError as error:
             raise WordError(str(error)) from error
         self._last = decided
         return Answer(

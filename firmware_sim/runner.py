@@ -37,6 +37,7 @@ from firmware_sim.outputs import (
     RadioSend,
 )
 from firmware_sim.provision import Provisioned
+from gateway.protocol import sealing
 from gateway.protocol.topics import UpKind
 
 log = structlog.get_logger()
@@ -56,8 +57,8 @@ class Chance(Protocol):
         ...
 
 
-class NoPowerError(Exception):
-    """The device is switched off."""
+class NoDecisionError(Exception):
+    """A tap came to nothing; the text says why."""
 
 
 class SimLock:
@@ -72,6 +73,7 @@ class SimLock:
         self.state: LockState | None = None
         self._flash_path = flash
         self._chance = chance
+        self._reader = asyncio.Lock()  # holds one tag at a time
         self._decisions: asyncio.Queue[Decided] = asyncio.Queue(1)
 
     def power_on(self) -> None:
@@ -93,18 +95,23 @@ class SimLock:
             self._do(*lock_firmware.step(self.state, event, self._instant()))
 
     async def tap(self, tag_number: bytes) -> Decided:
-        """Hold a tag to the reader and wait for what comes of it.
+        """Hold a tag to the reader, after whoever stands there, and wait for what comes of it.
 
         Raises:
-            NoPowerError: The lock is switched off.
+            ProtocolError: It is no tag number.
+            NoDecisionError: The lock has no power, or loses it over this.
         """
-        if self.state is None:
-            raise NoPowerError(f"lock {self.name} has no power")
-        while not self._decisions.empty():
-            self._decisions.get_nowait()
-        self.feed(Present(tag_number=tag_number))
-        async with asyncio.timeout(DECISION_S):
-            return await self._decisions.get()
+        sealing.tag_digest(tag_number, b"")  # says what is wrong with it
+        async with self._reader:
+            while not self._decisions.empty():
+                self._decisions.get_nowait()
+            self.feed(Present(tag_number=tag_number))
+            try:
+                async with asyncio.timeout(DECISION_S if self.state else 0):
+                    return await self._decisions.get()
+            except TimeoutError as error:
+                why = "decided nothing" if self.state else "has no power"
+                raise NoDecisionError(f"lock {self.name} {why}") from error
 
     def _instant(self) -> Instant:
         return _instant(self._chance)
