@@ -64,20 +64,31 @@ class Delivery:
         ]
 
     async def sections(self, asks: Sequence[tuple[str, Ask]]) -> list[Downlink]:
-        """Return the sections asked for that stand in the asking hub's own present manifest."""
+        """Return the sections asked for that stand in the asking hub's own present manifest.
+
+        A hub that asks for others of the present revision holds a manifest that was compiled before
+        an upgrade. It gets the present one: if it has confirmed this revision once and its flash
+        has failed since, nobody else would tell it.
+        """
         now = self._calendar.now()
         async with self._db.read() as tx:
             hubs = await repository.wanted(tx, {hub_id for hub_id, _ in asks})
-        held: dict[str, Compiled] = {
-            hub.hub.id: compiled for hub, compiled in await self._compiled(hubs, now=now)
+        held: dict[str, tuple[Wanted, Compiled]] = {
+            hub.hub.id: (hub, compiled) for hub, compiled in await self._compiled(hubs, now=now)
         }
-        return [
-            Downlink(hub_id=hub_id, kind=DownKind.SECTION, data=held[hub_id].sections[name])
-            for hub_id, ask in asks
-            if hub_id in held
-            for name in ask.hashes
-            if name in held[hub_id].sections
-        ]
+        answers = []
+        for hub_id, ask in asks:
+            if hub_id not in held:
+                continue
+            hub, compiled = held[hub_id]
+            served = [name for name in ask.hashes if name in compiled.sections]
+            answers += [
+                Downlink(hub_id=hub_id, kind=DownKind.SECTION, data=compiled.sections[name])
+                for name in served
+            ]
+            if len(served) < len(ask.hashes) and ask.revision == hub.revision_wanted:
+                answers.append(signed(hub_id, _manifest(hub, compiled), self._keys.signing))
+        return answers
 
     async def _compiled(
         self, hubs: Iterable[Wanted], *, now: datetime

@@ -31,15 +31,20 @@ NOTHING: Final = Access(pieces={}, tables=tables.EMPTY)
 def take_manifest(turn: Turn[HubState], payload: bytes) -> None:
     """Begin to fetch a newer state; its signature has been verified.
 
+    The same revision cut into other sections replaces an unfinished pull: of a controller that
+    compiles otherwise since its upgrade nobody gets the sections of before.
+
     Raises:
         ProtocolError: It is no manifest, or somebody else's.
     """
     state = turn.state
     manifest = wire.decode(Manifest, payload)
     check(manifest, state.identity)
-    newest = state.pull.manifest if state.pull is not None else state.access
-    is_newer = (manifest.epoch, manifest.revision) > (newest.epoch, newest.revision)
-    if state.subscribed and is_newer:
+    fetched = state.pull.manifest if state.pull is not None else None
+    newest = fetched or state.access
+    place, held = (manifest.epoch, manifest.revision), (newest.epoch, newest.revision)
+    is_recut = place == held and fetched is not None and fetched != manifest
+    if state.subscribed and (place > held or is_recut):
         begin(turn, manifest, payload)
 
 

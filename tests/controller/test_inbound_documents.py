@@ -191,13 +191,31 @@ async def test_a_hub_can_pull_all_that_its_manifest_names(ground: Ground) -> Non
 
 @pytest.mark.invariant("T1")
 async def test_a_section_is_served_to_its_own_hub_only(ground: Ground) -> None:
-    """Who knows another hub's hashes gets the same as for hashes that do not exist: nothing."""
+    """Who knows another hub's hashes gets the same as for hashes that do not exist: no section."""
     hub, thief = ground.hub(site=0), ground.hub(site=1)
     manifest = await manifest_of(ground, hub)
     assert manifest is not None
 
-    assert await sections_of(ground, thief, manifest) == []
-    assert await ground.tell(thief, UpKind.ASK, Ask(revision=1, hashes=(b"?" * 32,))) == []
+    stolen = await sections_of(ground, thief, manifest)
+    unheard = await ground.tell(thief, UpKind.ASK, Ask(revision=1, hashes=(b"?" * 32,)))
+
+    assert stolen == unheard * len(manifest.roots)
+    assert {each.kind for each in stolen} == {DownKind.MANIFEST}
+    assert {each.hub_id for each in stolen} == {thief.id}
+
+
+async def test_who_asks_for_what_is_not_in_the_present_manifest_is_sent_it(ground: Ground) -> None:
+    """After an upgrade that compiles otherwise: a hub that has confirmed hears of it too."""
+    hub = ground.hub()
+    present = await manifest_of(ground, hub)
+    assert present is not None
+    await ground.change(hubs, {"id": hub.id}, revision_confirmed=1)
+    hashes = (present.roots[0].hash, b"?" * 32)
+
+    answers = await ground.tell(hub, UpKind.ASK, Ask(revision=1, hashes=hashes))
+
+    assert [each.kind for each in answers] == [DownKind.SECTION, DownKind.MANIFEST]
+    assert hub.read(answers[1], Manifest) == present
 
 
 @pytest.mark.invariant("A1")

@@ -85,6 +85,39 @@ def test_what_is_lost_is_asked_for_again_ever_more_slowly() -> None:
     assert made.hub.now.access.revision == 2
 
 
+def test_a_pull_goes_on_with_the_same_revision_cut_otherwise() -> None:
+    """The controller was upgraded meanwhile and serves the sections of before no more."""
+    made = scene()
+    crowd(made, 300)
+    hub_id = made.hub.identity.hub_id
+    made.cloud.sections_until_silent = 0
+    made.publish()
+    assert made.hub.now.access.revision == 1
+
+    made.cloud.sections.clear()
+    made.cloud.sections_until_silent = 1000
+    made.cloud.plans[hub_id].people_per_section = 40
+    made.world.deliver(made.hub, made.cloud.manifest(hub_id, revise=False))
+
+    assert made.hub.now.access.revision == 2
+    assert len(made.hub.now.access.tables.holders) == 303
+
+
+def test_a_state_that_serves_is_not_fetched_again_cut_otherwise() -> None:
+    """It says the same; only what is unfinished is begun anew."""
+    made = scene()
+    crowd(made, 300)
+    made.publish()
+    made.cloud.asked.clear()
+    hub_id = made.hub.identity.hub_id
+
+    made.cloud.plans[hub_id].people_per_section = 40
+    made.world.deliver(made.hub, made.cloud.manifest(hub_id, revise=False))
+
+    assert made.cloud.asked == []
+    assert made.hub.now.pull is None
+
+
 @pytest.mark.invariant("A3")
 def test_revisions_never_go_back() -> None:
     """Every manifest ever sent, sent again in any order, leaves the newest."""
