@@ -18,7 +18,7 @@ run: .venv/run ## start all of Doorward with a demo site (SPEED=3600 runs its ca
 
 .PHONY: test
 test: check ## check, then run all tests (WORKERS=2 processes)
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: lint types imports ## lint, types and imports

@@ -9,7 +9,7 @@ from tests.end_to_end.cloud import ADA, BEN, LOCKS, Cloud, Site
 from tests.end_to_end.conftest import Measured
 from tests.end_to_end.programs import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("fast")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BAR_S = 5.0
 A_DAY_IS_S = 24.0

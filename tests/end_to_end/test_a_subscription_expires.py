@@ -8,7 +8,7 @@ from tests.end_to_end.cloud import ADA, BEN, LOCKS
 from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("expires")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BAR_S = 5.0
 RECONNECTED_S = 30.0

@@ -9,7 +9,7 @@ from tests.end_to_end.cloud import ADA, BEN, LOCKS, STRANGER, Hardware
 from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("tag")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CUT_OFF = "3"
 ORDER_LIFE_S = 10.0

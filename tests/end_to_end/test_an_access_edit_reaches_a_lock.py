@@ -6,7 +6,7 @@ from tests.end_to_end.cloud import HUBS, LOCKS
 from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("edit")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONNECTED = ("1", "2")
 CUT_OFF = "3"

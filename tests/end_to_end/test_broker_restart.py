@@ -13,7 +13,7 @@ from tests.end_to_end.cloud import BEN, LOCKS, STRANGER, Cloud
 from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import descendants, is_alive, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("broker")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KILLS = 3
 

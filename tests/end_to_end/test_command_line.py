@@ -12,8 +12,6 @@ import pytest
 from tests.end_to_end.cloud import Cloud, ports
 from tests.end_to_end.programs import DOORWARD, descendants, is_alive, run
 
-pytestmark = pytest.mark.xdist_group("command line")
-
 WORDS_MAX: Final = 60  # of an error
 NO_ROOM: Final = ("Read-only file system", "No space left on device", "disk is full")
 IN_A_SMALL_ROOM: Final = (

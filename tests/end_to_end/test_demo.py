@@ -7,12 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.end_to_end.cloud import ports
 from tests.end_to_end.programs import DOORWARD, Program, descendants, is_alive, run, until
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 CODE = r"(?m)^  ((?:[0-9A-Z]{5}-){4}[0-9A-Z]{5})  (.+)$"
 SITE = r"/sites/([0-9a-f]{32})/"

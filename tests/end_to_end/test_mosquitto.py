@@ -9,8 +9,6 @@ from tests.end_to_end.conftest import Measured
 from tests.end_to_end.programs import until
 from tests.gateway import brokers
 
-pytestmark = pytest.mark.xdist_group("mosquitto")
-
 BAR_S = 5.0
 CONNECTED = ("1", "2")
 

@@ -6,7 +6,7 @@ from tests.end_to_end.cloud import ADA, BEN, HUBS, LOCKS, Site
 from tests.end_to_end.conftest import Measured, Town
 from tests.end_to_end.programs import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("redeem")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BAR_S = 5.0
 RECONNECTED_S = 30.0
