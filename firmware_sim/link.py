@@ -114,6 +114,7 @@ class HubLink:
             try:
                 async with self._connection() as client:
                     await client.subscribe(topics.down_filter(self._hub_id), qos=0)
+                    _obey_cancellation()
                     attempt = 0
                     if self._is_whole.is_set():  # it may have been cut meanwhile
                         self._client = client
@@ -144,6 +145,7 @@ class HubLink:
         try:
             async with patience:
                 await client.publish(topics.up(self._hub_id, kind), payload, qos=1)
+                _obey_cancellation()
         except (aiomqtt.MqttError, TimeoutError):
             return False
         finally:
@@ -220,3 +222,14 @@ class HubLink:
                     await client.__aexit__(None, None, None)
         finally:
             client._client._sock_close()  # noqa: SLF001 - aiomqtt leaves it open on a failed start
+
+
+def _obey_cancellation() -> None:
+    """Raise the cancellation that a call of aiomqtt may have swallowed.
+
+    It waits with ``asyncio.wait_for``, which on Python 3.11 loses a cancellation that arrives
+    together with the result; the loop around the call would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -132,12 +132,14 @@ class Session:
             return False
         try:
             await client.publish(topics.down(hub_id, kind), payload, qos=0)
+            _obey_cancellation()
         except aiomqtt.MqttError:
             return False
         return True
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         granted = await client.subscribe(topics.GATEWAY_UP_FILTER, qos=1)
+        _obey_cancellation()
         if any(code == QOS_FAILED for code in granted):
             raise aiomqtt.MqttError("the broker refuses the subscription: not a gateway's rights")
 
@@ -216,6 +218,17 @@ def acknowledge(client: aiomqtt.Client, message: aiomqtt.Message) -> None:
     """Send the PUBACK that the broker waits for; on a lost connection do nothing."""
     # aiomqtt 2.5 offers no public way; test_session.py fails when this one stops working.
     client._client.ack(message.mid, message.qos)  # noqa: SLF001
+
+
+def _obey_cancellation() -> None:
+    """Raise the cancellation that a call of aiomqtt may have swallowed.
+
+    It waits with ``asyncio.wait_for``, which on Python 3.11 loses a cancellation that arrives
+    together with the result; the loop around the call would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _acknowledge_by_hand(client: aiomqtt.Client) -> None:

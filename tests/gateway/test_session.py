@@ -149,3 +149,21 @@ async def next_message(listener: aiomqtt.Client) -> aiomqtt.Message:
     """Wait for the next message."""
     async with asyncio.timeout(brokers.PATIENCE_S):
         return await anext(listener.messages)
+
+
+async def test_a_publisher_that_is_cancelled_ends(nats: RunningNats) -> None:
+    """A cancellation is obeyed at whatever turn of the loop it comes, also amid a publish."""
+
+    async def publish_for_ever(cloud: Session) -> None:
+        while True:
+            await cloud.publish(HUB, DownKind.GREETING, b"hello")
+
+    async with gateway(nats) as cloud:
+        for turns in range(40):
+            publishing = asyncio.ensure_future(publish_for_ever(cloud))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            publishing.cancel()
+            await asyncio.wait({publishing}, timeout=1)
+
+            assert publishing.cancelled(), turns
