@@ -34,6 +34,7 @@ from firmware_sim.outputs import (
 from tests.firmware_sim.cloud import NOON, Cloud, secret
 
 TICK_S = 0.5
+LONG_S = 60
 UTC_MS = 1_799_999_000_000
 
 
@@ -173,9 +174,10 @@ class World:
         self.run(3)
 
     def run(self, seconds: float) -> None:
-        """Let time pass, tick by tick."""
-        for _ in range(int(seconds / TICK_S)):
-            self.skip(TICK_S)
+        """Let time pass, tick by tick; as coarsely as a device must bear if it is much."""
+        tick_s = TICK_S if seconds <= LONG_S else 1.0
+        for _ in range(int(seconds / tick_s)):
+            self.skip(tick_s)
             everything: list[Hub | Lock] = [*self.hubs, *self.locks]
             for device in everything:
                 if device.state is not None:
