@@ -26,7 +26,7 @@ from controller.db.engine import Database
 from controller.db.lock import DataDirectoryError, data_directory
 from controller.db.migrate import BrokenReferences, SchemaTooNew, upgrade
 from controller.domain.roles import SYSTEM, CloudRole
-from controller.hardware.service import DeviceAddresses
+from controller.hardware.service import Cut, DeviceAddresses
 from controller.inbound import Inbound
 from controller.keys import Keys, KeysError
 from controller.listen import NoFreePortError, bind, free_port
@@ -127,9 +127,11 @@ async def up(
             operator=first_operator if base.is_first_start else None,
         )
         async with asyncio.TaskGroup() as tasks:
-            await _start_gateway(tasks, settings, base, cloud, broker_port=addresses.broker_port)
+            cut = await _start_gateway(
+                tasks, settings, base, cloud, broker_port=addresses.broker_port
+            )
             tasks.create_task(cloud.timers().run(), name="timers")
-            pages = cloud.pages(lambda: _facts(running))
+            pages = cloud.pages(lambda: _facts(running), cut=cut)
             await stack.enter_async_context(_serving(pages, web_socket))
             await stack.enter_async_context(
                 _serving(cloud.claims(), device_socket, authority=base.authority)
@@ -204,10 +206,15 @@ async def _start_gateway(
     cloud: Cloud,
     *,
     broker_port: int,
-) -> None:
-    """Start the broker, unless it is somebody else's, and the gateway; return when both answer."""
+) -> Cut:
+    """Start the broker, unless it is somebody else's, and the gateway; return when both answer.
+
+    Returns:
+        What cuts hubs off. Somebody else's broker offers nothing to do it with.
+    """
     ports, inbound = base.ports, cloud.inbound()
     host = LOOPBACK
+    cut: Cut = _leave
     if settings.broker:
         host, broker_port = _broker_address(settings)
     else:
@@ -216,12 +223,18 @@ async def _start_gateway(
         callout = Callout(broker, admission=inbound, clock=ports.link, randomness=ports.randomness)
         tasks.create_task(callout.run(), name="callout")
         await callout.ready()
+        cut = callout.cut
     session = Session(
         Address(host=host, port=broker_port, tls=base.authority.gateway_context()),
         client_id=GATEWAY,
         randomness=ports.randomness,
     )
     tasks.create_task(_gateway(session, inbound, ports), name="gateway")
+    return cut
+
+
+def _leave(hub_id: str) -> None:
+    _log.info("hub_not_cut_off", hub_id=hub_id)
 
 
 async def _gateway(session: Session, inbound: Inbound, ports: Ports) -> None:

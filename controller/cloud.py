@@ -27,7 +27,7 @@ from controller.hardware.claim import Claims
 from controller.hardware.commands import RemoteOpening
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.locks import Locks
-from controller.hardware.service import DeviceAddresses, Hubs
+from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.inbound import Inbound
 from controller.keys import Keys
 from controller.people.api import PeopleApi
@@ -100,7 +100,7 @@ class Cloud:
             guesses=GuessLimit(ports.link),
         )
 
-    def pages(self, facts: Callable[[], Mapping[str, str]]) -> Application:
+    def pages(self, facts: Callable[[], Mapping[str, str]], *, cut: Cut) -> Application:
         """Return pages and API; ``facts`` is what the start page says."""
         surroundings = Surroundings(
             db=self._db,
@@ -110,7 +110,7 @@ class Cloud:
             limiter=RateLimiter(self._ports.link),
             denials=DenialBook(self._db, self._audit),
         )
-        apis = (*self._site_apis(), *self._door_apis(), ActivityApi())
+        apis = (*self._site_apis(), *self._door_apis(cut), ActivityApi())
         return build(apis, surroundings, link=self._ports.link, ids=self._ports.ids, facts=facts)
 
     def claims(self) -> Application:
@@ -182,7 +182,7 @@ class Cloud:
             VouchersApi(batches),
         )
 
-    def _door_apis(self) -> tuple[Api, ...]:
+    def _door_apis(self, cut: Cut) -> tuple[Api, ...]:
         """Return people, hardware and access: everything that changes who may open."""
         keys, ids = self._keys, self._ports.ids
         entitlement = Entitlement(self._catalogue)
@@ -202,7 +202,7 @@ class Cloud:
                 Tags(changes=changes, keys=keys, ids=ids),
             ),
             HardwareApi(
-                hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids),
+                hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids, cut=cut),
                 locks=Locks(changes=changes, keys=keys, ids=ids),
                 opening=opening,
                 entitlement=entitlement,

@@ -88,6 +88,7 @@ class Callout:
         self._randomness = randomness
         self._connections: dict[str, Connection] = {}
         self._system: Client | None = None
+        self._tasks: asyncio.TaskGroup | None = None  # while logins are answered
         self._is_ready = asyncio.Event()
         self._slots = asyncio.Semaphore(LOGINS_AT_ONCE)
 
@@ -111,6 +112,11 @@ class Callout:
                     attempt, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, randomness=self._randomness
                 )
             )
+
+    def cut(self, hub_id: str) -> None:
+        """Kick the hub soon. Nobody waits for it: what it still says is refused elsewhere too."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._cut(hub_id), name="cut")
 
     async def kick(self, hub_id: str) -> bool:
         """Cut the hub's live connection; return whether there was one.
@@ -142,8 +148,12 @@ class Callout:
                 await gatekeeper.subscribe("$SYS.REQ.USER.AUTH", cb=on_login)
                 await gatekeeper.flush()
                 self._system = await _connect(endpoint, "system", secrets.system_password, closed)
+                self._tasks = tasks
                 self._is_ready.set()
-                await closed.wait()
+                try:
+                    await closed.wait()
+                finally:
+                    self._tasks = None
         finally:
             self._is_ready.clear()
             self._connections.clear()
@@ -151,6 +161,12 @@ class Callout:
             if self._system is not None:
                 await self._system.close()
             self._system = None
+
+    async def _cut(self, hub_id: str) -> None:
+        try:
+            await self.kick(hub_id)
+        except Exception:  # one who stays must not end all logins
+            log.exception("kick_failed", hub_id=hub_id)
 
     async def _answer(self, message: Msg) -> None:
         try:

@@ -1,7 +1,9 @@
 """Register, rename, replace and retire hubs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from controller.db.engine import Session
 from controller.domain.hardware import FIRST_HUB_EPOCH, Hub, HubHasLocks, InvalidStickerCode
@@ -14,6 +16,9 @@ from controller.ports import Ids
 from controller.subscriptions.entitlement import Entitlement
 from gateway.protocol.claim import PATH, code_secret
 from gateway.protocol.errors import ProtocolError
+
+Cut: TypeAlias = Callable[[HubId], None]
+"""Ends the live connection of a hub that is no longer admitted, if it has one. Does not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +57,14 @@ def sticker_secret(code: str, *, field: str) -> bytes:
 class Hubs:
     """The hubs of sites."""
 
-    def __init__(self, *, changes: Changes, entitlement: Entitlement, keys: Keys, ids: Ids) -> None:
+    def __init__(
+        self, *, changes: Changes, entitlement: Entitlement, keys: Keys, ids: Ids, cut: Cut
+    ) -> None:
         self._changes = changes
         self._entitlement = entitlement
         self._keys = keys
         self._ids = ids
+        self._cut = cut
 
     async def register(
         self,
@@ -142,8 +150,8 @@ class Hubs:
     ) -> Hub:
         """Expect another device, or the same one after a reset, to claim this hub's place.
 
-        Its locks stay. What held the place is a stranger from now on. Allowed while the site is
-        unsubscribed too, because it changes nothing of who may open.
+        Its locks stay. What held the place is a stranger from now on, and cut off. Allowed while
+        the site is unsubscribed too, because it changes nothing of who may open.
 
         Raises:
             NotFound: The site has no such hub.
@@ -168,6 +176,7 @@ class Hubs:
             online=None,
             online_since=None,
         )
+        tx.on_commit(lambda: self._cut(hub_id))
         await self._end(tx, actor, "hub_replaced", saved, now=now)
         return saved
 
@@ -181,7 +190,7 @@ class Hubs:
         if_match: int,
         now: datetime,
     ) -> None:
-        """Take a hub out of service; its serial may be registered anew.
+        """Take a hub out of service and cut it off; its serial may be registered anew.
 
         Raises:
             NotFound: The site has no such hub.
@@ -201,6 +210,7 @@ class Hubs:
         await repository.save_hub(
             tx, hub, if_match=if_match, retired_at=now, claim_secret=None, device_key=None
         )
+        tx.on_commit(lambda: self._cut(hub_id))
         await self._end(tx, actor, "hub_retired", hub, now=now)
 
     async def _end(

@@ -45,6 +45,20 @@ async def test_a_kick_cuts_the_live_connection(nats: RunningNats) -> None:
     assert other_stayed
 
 
+async def test_who_is_cut_is_kicked_without_waiting(nats: RunningNats) -> None:
+    """As at a hub's retirement; an unknown hub and a broker that is away are no trouble."""
+    async with hub(nats, HUB) as revoked:
+        nats.guests.struck_off.add(HUB)
+        nats.callout.cut(OTHER)
+        nats.callout.cut(HUB)
+        await until(lambda: not revoked.is_connected)
+    await nats.kill()
+    nats.callout.cut(HUB)
+
+    async with hub(nats, OTHER) as other:
+        assert other.is_connected
+
+
 async def test_nobody_there_is_nobody_kicked(nats: RunningNats) -> None:
     """Kicking a hub that never connected says so and harms nobody."""
     assert not await nats.callout.kick(HUB)

@@ -143,6 +143,21 @@ async def test_a_replaced_hub_keeps_its_place(ground: Ground) -> None:
     assert await ground.count(locks, id=door["id"], hub_id=hub["id"]) == 1
 
 
+@pytest.mark.invariant("T2")
+async def test_who_is_retired_or_replaced_is_cut_off(ground: Ground) -> None:
+    """After the commit, and only then: a refused retirement cuts nobody."""
+    retired, replaced, kept = [await ground.hub() for _ in range(3)]
+    await ground.lock(kept)
+    body = {"serial": "IQ-99", "activation_code": STICKER}
+
+    await ground.call("DELETE", f"{HUBS}/{retired['id']}", if_match=1)
+    await ground.call("POST", f"{HUBS}/{replaced['id']}/replacement", body, if_match=1)
+    refused = await ground.call("DELETE", f"{HUBS}/{kept['id']}", if_match=1)
+
+    assert refused.status == 409
+    assert ground.services.cut == [retired["id"], replaced["id"]]
+
+
 async def test_an_old_version_of_a_hub_is_refused(ground: Ground) -> None:
     """Renaming, replacing and retiring name the version they were made from."""
     path = f"{HUBS}/{(await ground.hub())['id']}"

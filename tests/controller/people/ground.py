@@ -31,7 +31,7 @@ from controller.db.tables.hardware import hubs
 from controller.db.tables.records import audit_records
 from controller.db.tables.sites import sites
 from controller.domain.catalogue import load as load_catalogue
-from controller.domain.ids import AccountId, SiteId
+from controller.domain.ids import AccountId, HubId, SiteId
 from controller.domain.roles import Actor, ActorKind, SiteRole
 from controller.domain.subscription import Kind, Subscription
 from controller.hardware.api import HardwareApi
@@ -289,6 +289,7 @@ class Services:
     opening: RemoteOpening
     schedules: Schedules
     groups: Groups
+    cut: list[HubId]  # the hubs that were cut off
 
 
 def services(link: HandClock, bus: ProcessBus) -> Services:
@@ -297,17 +298,19 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
     entitlement = Entitlement(load_catalogue())
     sync, audit = Sync(bus), Audit(ids)
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
+    cut: list[HubId] = []
     return Services(
         entitlement=entitlement,
         sync=sync,
         audit=audit,
         people=People(changes=changes, entitlement=entitlement, ids=ids),
         tags=Tags(changes=changes, keys=KEYS, ids=ids),
-        hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids),
+        hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
         opening=RemoteOpening(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link),
         schedules=Schedules(changes=changes, ids=ids),
         groups=Groups(changes=changes, ids=ids),
+        cut=cut,
     )
 
 
