@@ -16,9 +16,18 @@ from controller.subscriptions.voucher_repository import product_record
 from controller.web.api import Call, get, post
 from controller.web.auth import SIGNED_IN
 from controller.web.models import ID, In, Out
-from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
+from controller.web.pagination import (
+    LIMIT_DEFAULT,
+    BadCursor,
+    Cursor,
+    Limit,
+    Page,
+    decoded,
+    page_of,
+)
 from vouchers.products import USERS_MAX, Plan
 
+NUMBER_MAX: Final = 2**31 - 1  # of an entry of the history, as wide as its column
 CODE_LENGTH_MAX: Final = 100  # 25 symbols, and as many dashes and spaces as anybody types
 
 
@@ -185,6 +194,8 @@ class SubscriptionsApi:
         """List what happened to a site's subscription, newest first."""
         key = decoded(cursor, int)
         before = int(key[0]) if key else None
+        if before is not None and not 0 < before <= NUMBER_MAX:
+            raise BadCursor
         async with call.db.read() as tx:
             found = await queries.history(tx, site_id, before=before, limit=limit + 1)
         return page_of(found, limit, lambda entry: (entry.number,))

@@ -9,7 +9,7 @@ from aiohttp import web
 from controller.domain.errors import Stale
 from controller.web.problems import Refusal
 
-_STRONG: Final = re.compile(r'"([1-9][0-9]{0,17})"')
+_STRONG: Final = re.compile(r'"([1-9][0-9]{0,8})"')  # fits into the 32 bits of every database
 
 
 def of(version: int) -> str:

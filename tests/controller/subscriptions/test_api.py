@@ -11,6 +11,7 @@ from controller.db.tables.records import audit_records
 from controller.db.tables.vouchers import vouchers
 from controller.domain.ids import SiteId
 from controller.domain.roles import CloudRole
+from controller.web.pagination import encoded
 from tests.controller.subscriptions.served import Served, serving
 from tests.controller.subscriptions.world import DAY, NOON, WEEK, World
 
@@ -365,3 +366,17 @@ async def test_the_catalogue_is_for_whoever_signed_in(served: Served) -> None:
 
     assert (status, nobody) == (200, 401)
     assert [plan["plan"] for plan in shown["plans"]] == ["lite", "pro"]
+
+
+@pytest.mark.parametrize("number", [2**31, 2**62, -(2**63)])
+async def test_a_number_that_no_column_holds_is_refused(served: Served, number: int) -> None:
+    """In a cursor or as a version it is not ours, on the database of 32 bits as on the other."""
+    site_id, owner = await owned_site(served)
+    path = f"/sites/{site_id}"
+
+    listed, _ = await served.ask(
+        "GET", f"{path}/subscription/history?cursor={encoded((number,))}", token=owner
+    )
+    edited, _ = await served.ask("PATCH", path, {"name": "X"}, token=owner, etag=f'"{number}"')
+
+    assert (listed, edited) == (422, 412)
