@@ -20,7 +20,7 @@ from bench.report import Line, percentile
 from controller.domain.instants import whole_second
 from controller.timers import BATCH
 
-EVERY_S: Final = 0.05  # somebody redeems, whether or not those before have their answers
+EVERY_S: Final = 0.1  # somebody redeems, whether or not those before have their answers
 CALM_S: Final = 2.0
 LEAD: Final = timedelta(seconds=3)  # ends are set that long before; timers look once a second
 LOOK_S: Final = 0.01
@@ -43,7 +43,7 @@ class Size:
 async def measure(folder: Path, size: Size) -> list[Line]:
     """Return how long the ends take and how long a redeem takes meanwhile."""
     made = await Installation.make(folder)
-    ending = [await made.add_sites(size.ending) for _ in range(size.rounds)]
+    ending = [await made.add_sites(size.ending, owners=0) for _ in range(size.rounds)]
     people = await made.add_sites(size.redeeming)
     codes = iter(await made.mint(size.rounds * int((CALM_S + PATIENCE_S) / EVERY_S)))
     limit_s = bare.ends(made.file, [site.id for site in ending[0]], batch=BATCH)
