@@ -40,7 +40,7 @@ class DenyReason(IntEnum):
     PERSON_UNSUBSCRIBED = 5
     NO_ACCESS_TO_LOCK = 6
     OUTSIDE_SCHEDULE = 7
-    CLOCK_UNCERTAIN = 8  # only at a lock that is offline: a schedule it cannot judge
+    CLOCK_UNCERTAIN = 8  # a schedule would have to be judged and nobody knows the time
 
 
 class CommandOutcome(IntEnum):
