@@ -24,6 +24,7 @@ from controller.db.lock import DataDirectoryError, data_directory
 from controller.settings import Settings, SettingsError
 
 LOG_FILE: Final = "doorward.log"
+OWNER_ONLY: Final = 0o077  # names and digests are in what is written, wherever that is
 EXPECTED: Final = (*app.START_ERRORS, SettingsError, demo.DemoError)
 UNWRITABLE: Final = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 
@@ -41,6 +42,7 @@ def main() -> None:
 @click.option("--fresh", is_flag=True, help="With --demo: forget the demo's data first.")
 def up(data_dir: Path | None, speed: int | None, *, with_demo: bool, fresh: bool) -> None:
     """Run everything in one process, with an embedded database and broker."""
+    os.umask(OWNER_ONLY)
     given = {"data_dir": data_dir, "speed": speed}
     with _expected_errors():
         chosen = settings.load(

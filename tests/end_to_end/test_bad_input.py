@@ -78,7 +78,7 @@ class Mallory:
         for topic, payload in said:
             with contextlib.suppress(aiomqtt.MqttError):
                 async with self.connection() as client:
-                    await client.publish(topic, payload, timeout=0.3)
+                    await client.publish(topic, payload, timeout=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +366,14 @@ async def test_a_hub_has_sixteen_places(scene: Scene) -> None:
     assert answers[-1].body["code"] == "hub_full"
     assert answers[-1].body["facts"] == {"limit": 16, "used": 16, "remedy": "add_hub"}
     assert len((await scene.stranger.get(f"/sites/{scene.other}/locks"))["items"]) == 16
+
+
+async def test_what_is_kept_is_its_owners_only(scene: Scene) -> None:
+    """No file of the data directory can be read by other users of the machine."""
+    files = [path for path in scene.cloud.data.rglob("*") if path.is_file()]
+
+    assert {"doorward.sqlite", "controller.json"} <= {path.name for path in files}
+    assert [path.name for path in files if path.stat().st_mode & 0o077] == []
 
 
 async def test_secrets_stand_nowhere_on_disk(scene: Scene) -> None:
