@@ -72,17 +72,15 @@ def why_not_listed(state: SiteState, held: HeldCredential, lock_id: LockId) -> D
 def to_forget(state: SiteState, lock_id: LockId) -> tuple[Revoked, ...]:
     """Return the revoked credentials without a right at a lock, newest first, ties by digest.
 
-    The lock's own memory may still hold an opening of theirs. An end that was put at or before
-    the instant of revocation counts as no right.
+    The lock's own memory may still hold an opening of theirs. A right that has an end counts as
+    none: the memory may hold the later end of before, or none.
     """
     here = _groups_at(state, lock_id)
-    revoked_at = {revoked.digest: revoked.revoked_at for revoked in state.revoked}
+    noted = {revoked.digest for revoked in state.revoked}
     entitled = {
         held.digest
         for held in state.credentials
-        if held.digest in revoked_at
-        and _rights(state, held, here)
-        and not _ended(state, held, revoked_at[held.digest])
+        if held.digest in noted and _rights(state, held, here) and not _ends(state, held)
     }
     left = (revoked for revoked in state.revoked if revoked.digest not in entitled)
     oldest_last = sorted(left, key=lambda revoked: revoked.revoked_at, reverse=True)
@@ -137,10 +135,6 @@ def _rights(state: SiteState, held: HeldCredential, here: list[Group]) -> list[S
 def _ends(state: SiteState, held: HeldCredential) -> list[datetime]:
     ends = (held.credential.ends_at, state.people[held.credential.person_id].ends_at)
     return [end for end in ends if end is not None]
-
-
-def _ended(state: SiteState, held: HeldCredential, at: datetime) -> bool:
-    return any(end <= at for end in _ends(state, held))
 
 
 def _union(schedules: Iterable[Schedule]) -> Schedule | None:

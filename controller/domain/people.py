@@ -119,6 +119,11 @@ def tag_number(text: str) -> bytes:
     return number
 
 
+def ends_earlier(before: datetime | None, after: datetime | None) -> bool:
+    """Return whether an end has been brought forward. A lock's memory may hold the later one."""
+    return after is not None and (before is None or after < before)
+
+
 def end_of_stay(instant: datetime | None, *, field: str) -> datetime | None:
     """Return an end as it is kept, at a whole second.
 

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from controller.db.engine import Session
 from controller.domain.ids import PersonId, SiteId
-from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay
+from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay, ends_earlier
 from controller.domain.roles import Action, Actor
 from controller.people import repository
 from controller.people.changes import Changes
@@ -94,7 +94,8 @@ class People:
         await self._require_seat(tx, before, after, now=now)
         saved = await repository.save_person(tx, after, if_match=if_match)
         reaches_doors = _stay(before) != _stay(after)
-        if reaches_doors and not after.holds_seat(now):
+        is_shorter = ends_earlier(before.expires_at, after.expires_at)
+        if is_shorter or (reaches_doors and not after.holds_seat(now)):
             await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await self._changes.end(
             tx,

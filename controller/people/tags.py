@@ -12,6 +12,7 @@ from controller.domain.people import (
     SiteCredential,
     TooManyCredentials,
     end_of_stay,
+    ends_earlier,
     tag_number,
 )
 from controller.domain.roles import Action, Actor
@@ -114,7 +115,8 @@ class Tags:
         after = _edited(before, edit, now=now)
         saved = await repository.save_credential(tx, after, if_match=if_match)
         reaches_doors = replace(before, label="") != replace(after, label="")
-        if reaches_doors and not _opens(after, now):
+        is_shorter = ends_earlier(before.ends_at, after.ends_at)
+        if is_shorter or (reaches_doors and not _opens(after, now)):
             await revocations.revoke_credential(tx, site_id, after.id, now=now)
         await self._end(tx, actor, "credential_edited", saved, now=now, reaches_doors=reaches_doors)
         return saved

@@ -166,6 +166,23 @@ async def test_unsubscribing_makes_locks_forget(ground: Ground) -> None:
     assert await ground.count(revoked_digests, revoked_at=later) == 1
 
 
+@pytest.mark.invariant("A1")
+async def test_an_end_brought_forward_makes_locks_forget(ground: Ground) -> None:
+    """A memory may hold the later end; one that is put off or lifted is no reason to forget."""
+    pia = await ground.person()
+    await ground.tag(pia)
+    noted = []
+    for version, end in enumerate(
+        ["2026-06-02", "2026-06-03", None, "2026-06-02", "2026-06-01"], 1
+    ):
+        ground.calendar.at += timedelta(hours=1)
+        body = {"expires_at": end and f"{end}T00:00:00Z"}
+        await ground.call("PATCH", f"{PEOPLE}/{pia['id']}", body, if_match=version)
+        noted.append(await ground.count(revoked_digests, revoked_at=ground.calendar.at))
+
+    assert noted == [1, 0, 0, 1, 1]
+
+
 async def test_a_person_of_an_account_of_the_site_is_tied_to_it(ground: Ground) -> None:
     """The address of somebody with a role here ties the two; that of a stranger does not."""
     await ground.person("Ada", email="ada@example.org")

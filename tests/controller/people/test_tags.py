@@ -122,7 +122,7 @@ async def test_a_blocked_tag_keeps_the_instant(ground: Ground) -> None:
     [
         ({"label": "spare"}, 0, 0),
         ({"offline": True}, 1, 0),
-        ({"ends_at": "2026-06-01T00:00:00Z"}, 1, 0),
+        ({"ends_at": "2026-06-01T00:00:00Z"}, 1, 1),
         ({"ends_at": "2026-03-02T12:00:00Z"}, 1, 1),
         ({"blocked": True}, 1, 1),
     ],
