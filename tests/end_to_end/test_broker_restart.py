@@ -16,6 +16,7 @@ from tests.end_to_end.programs import descendants, is_alive, until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KILLS = 3
+TAPPED = LOCKS[::2]  # one lock of each hub
 
 
 def broker_pid(cloud: Cloud) -> int:
@@ -61,7 +62,7 @@ async def test_no_entry_is_lost_and_none_doubled(town: Town, record_property: Me
                 tapped[lock] += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for lock in LOCKS:
+        for lock in TAPPED:
             tasks.create_task(go_on_tapping(lock))
         for _ in range(KILLS):
             before = tapped.total()
@@ -70,12 +71,12 @@ async def test_no_entry_is_lost_and_none_doubled(town: Town, record_property: Me
         is_over.set()
 
     def arrived() -> dict[str, list[int]]:
-        return {lock: [sequence for sequence, _ in town.site.entries(lock)] for lock in LOCKS}
+        return {lock: [sequence for sequence, _ in town.site.entries(lock)] for lock in TAPPED}
 
     await until(
-        lambda: all(len(arrived()[lock]) >= tapped[lock] for lock in LOCKS), "all have arrived"
+        lambda: all(len(arrived()[lock]) >= tapped[lock] for lock in TAPPED), "all have arrived"
     )
-    assert arrived() == {lock: list(range(1, tapped[lock] + 1)) for lock in LOCKS}
+    assert arrived() == {lock: list(range(1, tapped[lock] + 1)) for lock in TAPPED}
     started = re.findall("broker_started", town.cloud.program.log.read_text())
     assert len(started) == 1 + KILLS
     record_property("taps", tapped.total())

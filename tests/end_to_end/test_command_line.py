@@ -5,6 +5,7 @@ import socket
 import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
+from shutil import which
 from typing import Final
 
 import pytest
@@ -91,7 +92,8 @@ async def test_a_directory_without_room_is_refused(
     data = tmp_path / "data"
     data.mkdir()
     inside: tuple[str, ...] = (*IN_A_SMALL_ROOM, room, str(data))
-    if (await run(tmp_path, *inside, "true", settings={}))[0] != 0:
+    may_mount = which(inside[0]) and (await run(tmp_path, *inside, "true", settings={}))[0] == 0
+    if not may_mount:
         inside = ()
         (data / "lock").symlink_to("/dev/full")
 
