@@ -85,12 +85,14 @@ def response(error: Exception) -> web.Response | None:
             )
         case web.HTTPException() if error.status >= HTTPStatus.BAD_REQUEST:
             return _of_aiohttp(error)
-        case Overloaded():
-            return busy("overloaded", "Too much is going on right now; try again in a moment.")
-        case _ if is_passing(error):
-            return busy("database_unavailable", "The database does not answer; try again.")
+        case web.RequestPayloadError():
+            return _written(
+                HTTPStatus.BAD_REQUEST,
+                "body_unreadable",
+                "The body broke off, or is not encoded as its headers say; send it again.",
+            )
         case _:
-            return None
+            return _of_passing(error)
 
 
 def of_domain(error: DomainError) -> web.Response:
@@ -100,6 +102,14 @@ def of_domain(error: DomainError) -> web.Response:
     if "retry_after_s" in error.facts:
         headers["Retry-After"] = str(error.facts["retry_after_s"])
     return _written(status, error.code, error.message, facts=error.facts or None, headers=headers)
+
+
+def _of_passing(error: Exception) -> web.Response | None:
+    if isinstance(error, Overloaded):
+        return busy("overloaded", "Too much is going on right now; try again in a moment.")
+    if is_passing(error):
+        return busy("database_unavailable", "The database does not answer; try again.")
+    return None
 
 
 def busy(code: str, detail: str) -> web.Response:

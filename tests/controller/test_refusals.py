@@ -1,5 +1,6 @@
 """What the whole cloud refuses: each refusal names field and remedy, and nothing changes."""
 
+import gzip
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from tests.controller.whole import PLAN, STICKER, Whole, whole
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("refusals")]
 
+JSON = {"Content-Type": "application/json"}
 UNTIL = "2027-01-01T00:00:00Z"
 WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
 
@@ -207,3 +209,43 @@ async def test_no_value_of_any_field_makes_the_cloud_fail(cloud: Whole, route: s
 
         assert answer.status < 500, (sent, answer.body)
         assert answer.status < 300 or answer.code, (sent, answer.raw)
+
+
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (b"no such thing", {"Content-Encoding": "gzip"}),
+        (b"no such thing", {"Content-Encoding": "deflate"}),
+        (gzip.compress(b'{"name": "half"}')[:20], {"Content-Encoding": "gzip"}),
+    ],
+)
+async def test_a_body_that_cannot_be_decoded_is_refused(
+    cloud: Whole, data: bytes, headers: dict[str, str]
+) -> None:
+    """What is not encoded as its headers say is the sender's mistake, not ours."""
+    path = f"/sites/{await cloud.site()}/people"
+
+    answer = await cloud.ask("POST", path, by="owner", data=data, headers=JSON | headers)
+
+    assert (answer.status, answer.code) in {(400, "body_unreadable"), (422, "validation_failed")}
+
+
+async def test_a_body_that_unpacks_without_end_is_refused(cloud: Whole) -> None:
+    """50 KB that become 50 MB are as large as they become."""
+    path = f"/sites/{await cloud.site()}/people"
+    bomb = gzip.compress(b" " * 50_000_000)
+    headers = JSON | {"Content-Encoding": "gzip"}
+
+    answer = await cloud.ask("POST", path, by="owner", data=bomb, headers=headers)
+
+    assert (answer.status, answer.code) == (413, "request_entity_too_large")
+
+
+@pytest.mark.parametrize("data", [b'{"name": NaN}', b"[" * 100_000, b"\xff\xfe", b"", b"null"])
+async def test_a_body_that_is_no_object_is_refused(cloud: Whole, data: bytes) -> None:
+    """Numbers that are none, nests without end, other encodings and nothing at all."""
+    path = f"/sites/{await cloud.site()}/people"
+
+    answer = await cloud.ask("POST", path, by="owner", data=data, headers=JSON)
+
+    assert (answer.status, answer.code) == (422, "validation_failed")
