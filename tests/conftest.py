@@ -14,9 +14,8 @@ from hypothesis import settings
 
 import controller.db.tables  # noqa: F401 - fills the metadata
 from controller.db.engine import Database
-from controller.db.metadata import metadata
 from controller.db.migrate import upgrade
-from tests.postgres import find_server, running_server
+from tests.postgres import empty, find_server, running_server
 
 IN_CI = os.environ.get("CI") == "true"
 DATABASE = "doorward"
@@ -101,27 +100,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
         return f"sqlite:///{path}"
     url: str = request.getfixturevalue("migrated_postgres")
-    asyncio.run(_empty(url))
+    asyncio.run(empty(url))
     return url
-
-
-async def _empty(url: str) -> None:
-    """End what an earlier test left open, drop its own tables and empty the others."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        statements = ["SET session_replication_role = replica"]  # in any order of references
-        for (table,) in rows:
-            verb = "DELETE FROM" if table in metadata.tables else "DROP TABLE"
-            statements.append(f'{verb} "{table}"')
-        statements.remove('DROP TABLE "alembic_version"')
-        await connection.execute(";".join(statements))
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
+from controller.db.metadata import metadata
+
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
     "fsync": "off",
@@ -81,3 +85,22 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def empty(url: str) -> None:
+    """End what an earlier test left open, drop its own tables and empty the others."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        statements = ["SET session_replication_role = replica"]  # in any order of references
+        for (table,) in rows:
+            verb = "DELETE FROM" if table in metadata.tables else "DROP TABLE"
+            statements.append(f'{verb} "{table}"')
+        statements.remove('DROP TABLE "alembic_version"')
+        await connection.execute(";".join(statements))
+    finally:
+        await connection.close()

@@ -11,7 +11,7 @@ import pytest_asyncio
 import controller.cloud  # noqa: F401 - defines every refusal
 from controller.domain.errors import DomainError
 from controller.domain.roles import Scope
-from tests.controller.whole import whole
+from tests.controller.whole import sqlite_url, whole
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("guide")]
 
@@ -26,7 +26,8 @@ REFUSAL: Final = re.compile(r"(?:Refusal|busy)\(\s*(?:HTTPStatus\.\w+,\s*)?\"([a
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def document(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The OpenAPI document of the whole cloud."""
-    async with whole(migrated_sqlite, tmp_path_factory.mktemp("guide")) as cloud:
+    folder = tmp_path_factory.mktemp("guide")
+    async with whole(sqlite_url(migrated_sqlite, folder), folder) as cloud:
         return (await cloud.ask("GET", "/openapi.json")).body
 
 

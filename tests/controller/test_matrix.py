@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from tests.controller.whole import ABSENT, STICKER, Answer, Whole, whole
+from tests.controller.whole import ABSENT, STICKER, Answer, Whole, sqlite_url, whole
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("matrix")]
 
@@ -204,7 +204,8 @@ async def scene(
     migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
     """The whole cloud with its sites, for all tests of this file, none of which changes them."""
-    async with whole(migrated_sqlite, tmp_path_factory.mktemp("cloud")) as cloud:
+    folder = tmp_path_factory.mktemp("cloud")
+    async with whole(sqlite_url(migrated_sqlite, folder), folder) as cloud:
         own = await cloud.site(admin="admin")
         fresh, foreign = await cloud.site(owner=None), await cloud.site(owner="neighbour")
         await cloud.redeem(own, await cloud.code())

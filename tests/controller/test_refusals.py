@@ -1,5 +1,6 @@
 """What the whole cloud refuses: each refusal names field and remedy, and nothing changes."""
 
+import asyncio
 import gzip
 import json
 from base64 import urlsafe_b64encode
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.controller.whole import PLAN, STICKER, Whole, whole
+from tests.controller.whole import PLAN, STICKER, Whole, sqlite_url, whole
+from tests.postgres import empty
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("refusals")]
 
@@ -18,12 +20,23 @@ UNTIL = "2027-01-01T00:00:00Z"
 WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A database and a folder; on both backends."""
+    folder = tmp_path_factory.mktemp("cloud")
+    if request.param == "sqlite":
+        return sqlite_url(request.getfixturevalue("migrated_sqlite"), folder), folder
+    url: str = request.getfixturevalue("migrated_postgres")
+    asyncio.run(empty(url))
+    return url, folder
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cloud(
-    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Whole]:
+async def cloud(place: tuple[str, Path]) -> AsyncIterator[Whole]:
     """The whole cloud, for all tests of this file."""
-    async with whole(migrated_sqlite, tmp_path_factory.mktemp("cloud")) as served:
+    async with whole(*place) as served:
         yield served
 
 

@@ -182,21 +182,26 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(image: Path, folder: Path) -> AsyncIterator[Whole]:
+async def whole(url: str, folder: Path) -> AsyncIterator[Whole]:
     """Serve the whole cloud on a free port of this machine, with everybody signed in.
 
     Args:
-        image: A SQLite file with the present schema. The features are tested on both databases,
-            each by itself.
+        url: An empty database with the present schema.
         folder: Where its files may be.
     """
-    shutil.copyfile(image, folder / "doorward.sqlite")
-    db = Database.open(f"sqlite:///{folder / 'doorward.sqlite'}")
+    db = Database.open(url)
     try:
         async with _serving(db, folder) as served:
             yield served
     finally:
         await db.close()
+
+
+def sqlite_url(image: Path, folder: Path) -> str:
+    """Return the URL of a copy of a SQLite file."""
+    copy = folder / "doorward.sqlite"
+    shutil.copyfile(image, copy)
+    return f"sqlite:///{copy}"
 
 
 @asynccontextmanager
