@@ -344,6 +344,7 @@ async def test_a_refused_voucher_stays_unspent(scene: Scene) -> None:
 
         assert answer.status == 409, (what, answer.text)
         assert words in answer.text, (what, answer.text)
+        assert ("works_at" in answer.text) == (what in {"fewer users", "lower plan"})
         assert again.text == answer.text
         assert (other.status, other.body["code"]) == (422, "idempotency_key_reused")
         stock = (await scene.cloud.supplier.get(f"/voucher-batches/{batch['id']}"))["stock"]
