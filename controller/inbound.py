@@ -112,7 +112,10 @@ class Inbound:
         """Return the commands that wait for online hubs, each exactly once."""
         with _as_unavailable():
             claimed = await commands.claim(
-                self._db, now=self._calendar.now(), utc=self._link_clock.utc()
+                self._db,
+                now=self._calendar.now(),
+                speed=self._calendar.speed,
+                utc=self._link_clock.utc(),
             )
         return [
             signed(command.hub_id, command.message(self._keys.agreement), self._keys.signing)

@@ -1,11 +1,13 @@
 """Remote openings on their way to a hub.
 
 A command lives for ten seconds of the link clock. It is claimed by one guarded UPDATE before it is
-sent, so it is sent once at most; a hub that hears it too late refuses it as well.
+sent, so it is sent once at most; a hub that hears it too late refuses it as well. So does the lock,
+which knows the calendar only: its order ends after what is left of that life, at the calendar's
+speed.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -42,6 +44,7 @@ class Claimed:
     issued_at: datetime
     public_key: bytes
     epoch: int
+    until: datetime  # of the calendar
 
     def message(self, agreement: X25519PrivateKey) -> Command:
         """Return what the hub hears; the order in it is for the lock alone."""
@@ -52,7 +55,11 @@ class Claimed:
             public_key=self.public_key,
             epoch=self.epoch,
         )
-        order = sealing.OpenOrder(command_id=bytes.fromhex(self.id), number=self.number)
+        order = sealing.OpenOrder(
+            command_id=bytes.fromhex(self.id),
+            number=self.number,
+            until_ms=int(self.until.timestamp() * 1000),
+        )
         return Command(
             command_id=order.command_id,
             lock_id=bytes.fromhex(self.lock_id),
@@ -62,20 +69,21 @@ class Claimed:
         )
 
 
-async def claim(database: Database, *, now: datetime, utc: datetime) -> list[Claimed]:
+async def claim(database: Database, *, now: datetime, speed: int, utc: datetime) -> list[Claimed]:
     """Return the commands that wait for online hubs, each to one caller only.
 
     Those that nobody could send in time expire, and those without an answer become unknown.
 
     Args:
         now: The calendar's instant.
+        speed: The calendar's speed.
         utc: The link clock's instant.
     """
     async with database.read() as view:
         if not await _is_any_open(view):
             return []
     async with database.write() as tx:
-        claimed = await _claim(tx, utc=utc)
+        claimed = await _claim(tx, now=now, speed=speed, utc=utc)
         too_late = ~_is_alive(utc)
         await _end(tx, CommandState.QUEUED, CommandState.EXPIRED, too_late, now=now)
         forgotten = commands.c.issued_at <= utc - ANSWER_PATIENCE
@@ -104,7 +112,7 @@ async def _is_any_open(tx: ReadSession) -> bool:
     return found.first() is not None
 
 
-async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
+async def _claim(tx: Session, *, now: datetime, speed: int, utc: datetime) -> list[Claimed]:
     names = await _take(tx, utc=utc)
     rows = await tx.execute(
         select(commands, locks.c.public_key, locks.c.epoch)
@@ -127,6 +135,7 @@ async def _claim(tx: Session, *, utc: datetime) -> list[Claimed]:
             issued_at=row.issued_at,
             public_key=row.public_key,
             epoch=row.epoch,
+            until=now + _left(row.issued_at, utc=utc) * speed,
         )
         for row in rows
     ]
@@ -160,6 +169,11 @@ async def _take(tx: Session, *, utc: datetime) -> list[tuple[str, str]]:
         .returning(commands.c.site_id, commands.c.id)
     )
     return [(row.site_id, row.id) for row in taken]
+
+
+def _left(issued_at: datetime, *, utc: datetime) -> timedelta:
+    """Return what is left of a living command's life, by the link clock."""
+    return min(COMMAND_LIFE, issued_at + COMMAND_LIFE - utc)
 
 
 def _is_alive(utc: datetime) -> ColumnElement[bool]:

@@ -88,14 +88,14 @@ def open_remotely(turn: Turn[LockState], pin: Pin, order: frames.Open) -> None:
     if sealed.command_id != order.command_id:
         return
     if sealed.number > turn.state.order_number:
-        key = turn.state.flash_key("order")
-        turn.emit(FlashWrite(key=key, data=sealed.number.to_bytes(8)))
-        turn.state = replace(
-            turn.state, order_number=sealed.number, opened_command=sealed.command_id
-        )
-        _open(turn, EntryKind.OPENED_REMOTELY, None, command_id=sealed.command_id)
-    if sealed.command_id == turn.state.opened_command:
-        radio.send(turn, frames.Opened(command_id=sealed.command_id, outcome=CommandOutcome.OPENED))
+        outcome = _judge(turn, sealed)
+        if outcome is CommandOutcome.OPENED:
+            _obey(turn, sealed)
+    elif sealed.command_id == turn.state.opened_command:
+        outcome = CommandOutcome.OPENED
+    else:
+        return
+    radio.send(turn, frames.Opened(command_id=sealed.command_id, outcome=outcome))
 
 
 def forget_silence(turn: Turn[LockState]) -> None:
@@ -112,6 +112,23 @@ def ask_anew(turn: Turn[LockState]) -> None:
     anew = replace(request, challenge=challenge, again_s=turn.instant.mono_s)
     turn.state = replace(turn.state, request=anew)
     wait(turn)
+
+
+def _judge(turn: Turn[LockState], order: OpenOrder) -> CommandOutcome:
+    """Return what a new order comes to; somebody may have kept it back."""
+    calendar = turn.state.calendar
+    if not calendar.trusted:
+        return CommandOutcome.REFUSED
+    if calendar.at_ms(turn.instant) >= order.until_ms:
+        return CommandOutcome.EXPIRED
+    return CommandOutcome.OPENED
+
+
+def _obey(turn: Turn[LockState], order: OpenOrder) -> None:
+    key = turn.state.flash_key("order")
+    turn.emit(FlashWrite(key=key, data=order.number.to_bytes(8)))
+    turn.state = replace(turn.state, order_number=order.number, opened_command=order.command_id)
+    _open(turn, EntryKind.OPENED_REMOTELY, None, command_id=order.command_id)
 
 
 def _give_up(turn: Turn[LockState], request: Request) -> None:

@@ -4,7 +4,7 @@ A frame is the CBOR array ``[1, kind, address, body]``. PAIR and TICKET protect 
 lock and hub share no key yet; every other body is sealed under the link key for its kind, which
 also fixes its direction. Nothing in a frame can be replayed to effect: an answer repeats a fresh
 challenge, a configuration never goes back in revision, time never goes back, an open order is
-numbered, and freeing what is free changes nothing.
+numbered and dies in seconds, and freeing what is free changes nothing.
 """
 
 from dataclasses import dataclass

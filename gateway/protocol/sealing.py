@@ -74,10 +74,14 @@ class HubTicket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
-    """A remote opening, readable by its lock only. The number only grows, so it works once."""
+    """A remote opening, readable by its lock only. The number only grows, so it works once.
+
+    It works at once or never: who keeps the frame back is too late by the lock's own calendar.
+    """
 
     command_id: Annotated[Id, Key(1)]
     number: Annotated[int, Range(1, wire.INT_MAX), Key(2)]
+    until_ms: Annotated[Uint, Key(3)]  # of the calendar, the first instant that is too late
 
 
 def seal_key(

@@ -230,7 +230,13 @@ class Cloud:
         )
 
     def command(
-        self, hub_id: bytes, name: str, *, issued_ms: int, number: int | None = None
+        self,
+        hub_id: bytes,
+        name: str,
+        *,
+        issued_ms: int,
+        until_ms: int,
+        number: int | None = None,
     ) -> tuple[bytes, Received]:
         """Sign an order to open a lock."""
         self.order_number += 1
@@ -244,7 +250,7 @@ class Cloud:
             lock_id=self.lock_id(name),
             epoch=self.epoch,
         )
-        order = sealing.OpenOrder(command_id=command_id, number=number)
+        order = sealing.OpenOrder(command_id=command_id, number=number, until_ms=until_ms)
         command = Command(
             command_id=command_id,
             lock_id=self.lock_id(name),

@@ -4,14 +4,18 @@ import pytest
 
 from gateway.protocol.frames import FrameKind, decode
 from gateway.protocol.messages import CommandOutcome, EntryKind
-from tests.firmware_sim.scene import Scene, scene
+from tests.firmware_sim.scene import Scene, prepare, scene
 
 
 def order(made: Scene, *, age_s: float = 0.0, number: int | None = None) -> bytes:
     """Order the lock open and return the command's id."""
-    issued_ms = made.world.utc_ms - int(age_s * 1000)
+    age_ms = int(age_s * 1000)
     command_id, command = made.cloud.command(
-        made.hub.identity.hub_id, made.lock.name, issued_ms=issued_ms, number=number
+        made.hub.identity.hub_id,
+        made.lock.name,
+        issued_ms=made.world.utc_ms - age_ms,
+        until_ms=made.world.order_until_ms - age_ms * made.world.speed,
+        number=number,
     )
     made.world.deliver(made.hub, command)
     return command_id
@@ -20,6 +24,13 @@ def order(made: Scene, *, age_s: float = 0.0, number: int | None = None) -> byte
 def outcomes(made: Scene) -> list[CommandOutcome]:
     """Return the replies so far."""
     return [reply.outcome for reply in made.cloud.replies]
+
+
+def open_frames(made: Scene) -> list[bytes]:
+    """Return what somebody with a radio has recorded of orders."""
+    recorded = [data for data in made.hub.frames if decode(data).kind is FrameKind.OPEN]
+    assert recorded
+    return recorded
 
 
 @pytest.mark.invariant("A10")
@@ -107,8 +118,7 @@ def test_a_recorded_open_frame_opens_nothing() -> None:
     """Neither now nor after the lock has had a new battery."""
     made = scene()
     order(made)
-    recorded = [data for data in made.hub.frames if decode(data).kind is FrameKind.OPEN]
-    assert recorded
+    recorded = open_frames(made)
 
     made.replay(made.lock, recorded)
     made.world.power_off(made.lock)
@@ -120,17 +130,89 @@ def test_a_recorded_open_frame_opens_nothing() -> None:
 
 
 @pytest.mark.invariant("A10")
+@pytest.mark.parametrize("speed", [1, 3600])
+@pytest.mark.parametrize(("kept_s", "opened"), [(9, 1), (10.5, 0)])
+def test_an_open_frame_kept_back_dies_with_its_order(
+    speed: int, kept_s: float, opened: int
+) -> None:
+    """Jammed, recorded, and played when no later order has come: ten seconds of the link clock."""
+    made = prepare()
+    made.world.speed = made.cloud.speed = speed
+    made.world.start()
+    made.lock.has_radio = False
+    order(made)
+    made.world.skip(kept_s)
+
+    made.replay(made.lock, open_frames(made))
+
+    assert made.lock.opened == opened
+
+
+@pytest.mark.invariant("A10")
+def test_an_open_frame_dies_though_the_lock_forgets_its_number() -> None:
+    """After a factory reset and the same pairing the frame can be read again, but is too old."""
+    made = scene()
+    order(made)
+    made.world.run(15)
+    made.reset(made.lock)
+    made.world.run(60)
+    assert made.lock.now.order_number == 0
+    assert made.lock.now.link is not None
+
+    made.replay(made.lock, open_frames(made))
+
+    assert made.lock.opened == 1
+
+
+@pytest.mark.invariant("A10")
+def test_a_lock_that_does_not_know_the_time_does_not_obey() -> None:
+    """After a power cut, until it hears the time: REFUSED; then the next order opens."""
+    made = scene()
+    made.lock.has_radio = False
+    made.world.power_off(made.lock)
+    made.world.power_on(made.lock)
+    made.lock.has_radio = True
+
+    order(made)
+
+    assert outcomes(made) == [CommandOutcome.REFUSED]
+    assert made.lock.opened == 0
+    made.world.run(60)
+    order(made)
+    assert outcomes(made)[1:] == [CommandOutcome.OPENED]
+
+
+@pytest.mark.invariant("A10")
+def test_the_hub_passes_on_that_it_was_too_late_for_the_lock() -> None:
+    """The hub thinks that the command lives, the lock's calendar says no: EXPIRED."""
+    made = scene()
+    _, command = made.cloud.command(
+        made.hub.identity.hub_id,
+        made.lock.name,
+        issued_ms=made.world.utc_ms,
+        until_ms=int(made.world.calendar_s * 1000),
+    )
+
+    made.world.deliver(made.hub, command)
+
+    assert outcomes(made) == [CommandOutcome.EXPIRED]
+    assert made.lock.opened == 0
+
+
+@pytest.mark.invariant("A10")
 def test_an_order_is_for_one_lock_only() -> None:
     """What is sealed for one lock opens no other, though the hub were told to try."""
     made = scene(locks=2)
     first, second = made.world.locks
     _, command = made.cloud.command(
-        made.hub.identity.hub_id, first.name, issued_ms=made.world.utc_ms
+        made.hub.identity.hub_id,
+        first.name,
+        issued_ms=made.world.utc_ms,
+        until_ms=made.world.order_until_ms,
     )
     made.world.deliver(made.hub, command)
-    frames = [data for data in made.hub.frames if decode(data).kind is FrameKind.OPEN]
 
-    made.replay(second, frames)
+    made.replay(second, open_frames(made))
 
     assert [first.opened, second.opened] == [1, 0]
 

@@ -90,7 +90,10 @@ def test_a_recording_played_to_another_hub_does_nothing() -> None:
     for lock in source.locks:
         made.world.tap(lock, ANN)
     _, command = made.cloud.command(
-        source.identity.hub_id, source.locks[0].name, issued_ms=made.world.utc_ms
+        source.identity.hub_id,
+        source.locks[0].name,
+        issued_ms=made.world.utc_ms,
+        until_ms=made.world.order_until_ms,
     )
     made.world.deliver(source, command)
     made.publish()
@@ -117,7 +120,10 @@ def test_a_recording_played_to_the_same_hub_opens_nothing() -> None:
     made.world.tap(made.lock, ANN)
     made.world.tap(made.lock, BEN)
     _, command = made.cloud.command(
-        made.hub.identity.hub_id, made.lock.name, issued_ms=made.world.utc_ms
+        made.hub.identity.hub_id,
+        made.lock.name,
+        issued_ms=made.world.utc_ms,
+        until_ms=made.world.order_until_ms,
     )
     made.world.deliver(made.hub, command)
     made.publish()

@@ -51,7 +51,10 @@ def cut_line(made: Scene) -> None:
 def order(made: Scene) -> None:
     """Open remotely."""
     _, command = made.cloud.command(
-        made.hub.identity.hub_id, made.lock.name, issued_ms=made.world.utc_ms
+        made.hub.identity.hub_id,
+        made.lock.name,
+        issued_ms=made.world.utc_ms,
+        until_ms=made.world.order_until_ms,
     )
     made.world.deliver(made.hub, command)
 

@@ -98,7 +98,10 @@ def test_what_still_works() -> None:
     openings = made.lock.opened
 
     command_id, command = made.cloud.command(
-        made.hub.identity.hub_id, made.lock.name, issued_ms=made.world.utc_ms
+        made.hub.identity.hub_id,
+        made.lock.name,
+        issued_ms=made.world.utc_ms,
+        until_ms=made.world.order_until_ms,
     )
     made.world.deliver(made.hub, command)
     made.world.run(60)

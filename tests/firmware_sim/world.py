@@ -221,6 +221,11 @@ class World:
         """The link clock's UTC."""
         return UTC_MS + int(self.mono_s * 1000)
 
+    @property
+    def order_until_ms(self) -> int:
+        """The calendar's instant at which an order ends that is given now."""
+        return int((self.calendar_s + 10 * self.speed) * 1000)
+
     def _step(self, device: Hub | Lock, event: HubInput | LockInput) -> None:
         if device.state is None:
             return

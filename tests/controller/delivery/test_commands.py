@@ -47,6 +47,18 @@ async def state_of(ground: Ground) -> str:
     return str((await ground.row(commands, id=ORDER)).state)
 
 
+def order_in(ground: Ground, command: Command) -> sealing.OpenOrder:
+    """What the lock reads."""
+    seal_key = sealing.seal_key(
+        lock_key(ground.hub()),
+        ground.keys.agreement.public_key(),
+        site_id=bytes.fromhex(name("site", 0)),
+        lock_id=ground.hub().lock_id(),
+        epoch=1,
+    )
+    return sealing.unseal(seal_key, sealing.OpenOrder, command.sealed, purpose=sealing.OPEN_ORDER)
+
+
 async def reply(ground: Ground, outcome: CommandOutcome, *, hub: Hub | None = None) -> None:
     """Let the hub say what became of it."""
     message = Reply(command_id=bytes.fromhex(ORDER), outcome=outcome)
@@ -69,18 +81,27 @@ async def test_only_its_lock_can_read_the_order(ordered: Ground) -> None:
     (signed,) = await ordered.inbound.commands()
 
     command = hub.read(signed, Command)
-    seal_key = sealing.seal_key(
-        lock_key(hub),
-        ordered.keys.agreement.public_key(),
-        site_id=bytes.fromhex(name("site", 0)),
-        lock_id=hub.lock_id(),
-        epoch=1,
-    )
-    opened = sealing.unseal(seal_key, sealing.OpenOrder, command.sealed, purpose=sealing.OPEN_ORDER)
+    opened = order_in(ordered, command)
 
     assert (command.lock_id, command.ttl_s) == (hub.lock_id(), 10)
     assert command.issued_ms == int(ordered.clocks.real.timestamp() * 1000)
     assert (opened.command_id.hex(), opened.number) == (ORDER, 5)
+
+
+@pytest.mark.invariant("A10")
+@pytest.mark.parametrize("speed", [1, 3_600])
+@pytest.mark.parametrize(("waited_s", "left_s"), [(0, 10), (4, 6), (9, 1), (-5, 10)])
+async def test_the_order_ends_with_the_command_by_the_locks_calendar(
+    ordered: Ground, speed: int, waited_s: int, left_s: int
+) -> None:
+    """What is left of ten seconds of the link clock, and never more than ten, times the speed."""
+    ordered.clocks.speed = speed
+    ordered.clocks.pass_by(waited_s)
+    (signed,) = await ordered.inbound.commands()
+
+    opened = order_in(ordered, ordered.hub().read(signed, Command))
+
+    assert opened.until_ms == int(NOW.timestamp() + left_s * speed) * 1000
 
 
 @pytest.mark.invariant("A10")

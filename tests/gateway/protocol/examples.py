@@ -93,7 +93,7 @@ PAIRING = Pairing(
 SIGNED_PAIRING = sealing.sign_pairing(PAIRING, claim.code_secret(LOCK_CODE))
 LOCK_TICKET = LockTicket(hub_id=HUB, number=TICKET, tag_key=TAG_KEY)
 HUB_TICKET = HubTicket(lock_id=LOCK, number=TICKET, link_key=LINK_KEY)
-ORDER = OpenOrder(command_id=COMMAND, number=5)
+ORDER = OpenOrder(command_id=COMMAND, number=5, until_ms=(NOW_S + 10) * 1000)
 SEALED_LOCK_TICKET = sealing.seal(SEAL_KEY, LOCK_TICKET, purpose=sealing.LOCK_TICKET)
 SEALED_HUB_TICKET = sealing.seal(HUB_KEY, HUB_TICKET, purpose=sealing.HUB_TICKET)
 SEALED_ORDER = sealing.seal(SEAL_KEY, ORDER, purpose=sealing.OPEN_ORDER)

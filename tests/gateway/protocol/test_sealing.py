@@ -161,7 +161,7 @@ def test_a_sealed_message_of_another_type_is_refused() -> None:
     """The right key and purpose do not help a content of the wrong type; the text says which."""
     sealed = sealing.seal(examples.SEAL_KEY, examples.PAIRING, purpose=sealing.OPEN_ORDER)
 
-    with pytest.raises(ProtocolError, match="OpenOrder: unknown key 3"):
+    with pytest.raises(ProtocolError, match="OpenOrder: unknown key 4"):
         sealing.unseal(examples.SEAL_KEY, OpenOrder, sealed, purpose=sealing.OPEN_ORDER)
 
 
