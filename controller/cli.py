@@ -108,18 +108,21 @@ def demo_group(context: click.Context, data_dir: Path) -> None:
 
 @demo_group.command()
 @click.argument("role", type=click.Choice(demo.ROLES))
-@click.argument("method", type=click.Choice(["GET", "POST", "PUT", "DELETE"]))
+@click.argument("method", type=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"]))
 @click.argument("path")
 @click.argument("body", required=False)
+@click.option("--if-match", "version", type=int, help="The version of what is edited.")
 @click.pass_obj
-def call(data_dir: Path, role: str, method: str, path: str, body: str | None) -> None:
+def call(
+    data_dir: Path, role: str, method: str, path: str, body: str | None, *, version: int | None
+) -> None:
     """Call the API as ROLE, for instance: call owner GET /me."""
     with _expected_errors():
         try:
             value = json.loads(body) if body else None
         except ValueError as error:
             raise click.BadParameter(f"BODY is no JSON: {error}") from error
-        click.echo(asyncio.run(demo.call_api(data_dir, role, method, path, value)))
+        click.echo(asyncio.run(demo.call_api(data_dir, role, method, path, value, version=version)))
 
 
 @demo_group.command()

@@ -128,18 +128,24 @@ class Client:
         """
         status, answer = await self.ask(method, path, body)
         if status >= HTTPStatus.BAD_REQUEST:
-            raise DemoError(f"{method} {path}: {answer.get('detail', answer)}")
+            detail = answer.get("detail") if isinstance(answer, dict) else answer
+            raise DemoError(f"{method} {path}: {detail}")
         return answer
 
-    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Return status and answer, whatever they are."""
+    async def ask(
+        self, method: str, path: str, body: object = None, *, version: int | None = None
+    ) -> tuple[int, Any]:
+        """Return status and answer, whatever they are; ``version`` is that of what is edited."""
         headers = {"Idempotency-Key": _CHANCE.token_bytes(16).hex()} if method == "POST" else {}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         url = f"{self._url}/api/v1{path}"
         async with self._http.request(method, url, json=body, headers=headers) as response:
             text = await response.text()
-            return response.status, json.loads(text) if text else {}
+            is_json = text and response.content_type.endswith("json")
+            return response.status, json.loads(text) if is_json else text
 
 
 async def play(story: Story, running: Running, *, tell: Callable[[str], None]) -> None:
@@ -338,14 +344,18 @@ async def tell_hardware(folder: Path, line: str) -> str:
     return str(answer["text"])
 
 
-async def call_api(folder: Path, role: str, method: str, path: str, body: object) -> str:
-    """Return what the running demo's API answers to a role, as readable JSON."""
+async def call_api(
+    folder: Path, role: str, method: str, path: str, body: object, *, version: int | None
+) -> str:
+    """Return what the running demo's API answers to a role, JSON laid out to be read."""
     if not is_demo(folder):
         raise DemoError(f"{folder} holds no demo; start one with make run")
     async with aiohttp.ClientSession() as http:
         try:
             client = await Client.sign_in(http, Story.open(folder), role)
-            status, answer = await client.ask(method, path, body)
+            status, answer = await client.ask(method, path, body, version=version)
         except aiohttp.ClientError as error:
             raise DemoError(f"no demo is running on {folder}; start one with make run") from error
-    return f"{status}\n{json.dumps(answer, indent=2, ensure_ascii=False)}"
+    if not isinstance(answer, str):
+        answer = json.dumps(answer, indent=2, ensure_ascii=False)
+    return f"{status}\n{answer}".rstrip()

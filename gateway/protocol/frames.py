@@ -2,9 +2,10 @@
 
 A frame is the CBOR array ``[1, kind, address, body]``. PAIR and TICKET protect themselves, since
 lock and hub share no key yet; every other body is sealed under the link key for its kind, which
-also fixes its direction. Nothing in a frame can be replayed to effect: an answer repeats a fresh
-challenge, a configuration never goes back in revision, time never goes back, an open order is
-numbered and dies in seconds, and freeing what is free changes nothing.
+also fixes its direction. A replayed frame comes to nothing: an answer repeats a fresh challenge, a
+configuration never goes back in revision, time never goes back, an open order is numbered and dies
+in seconds, and freeing what is free changes nothing. One gap is left to the trust work: a lock that
+has lost its power believes a recorded TIME, and then an order as old as that.
 """
 
 from dataclasses import dataclass
