@@ -145,7 +145,6 @@ async def _foundation(settings: Settings) -> AsyncIterator[Foundation]:
     folder = settings.data_dir / "keys"
     async with AsyncExitStack() as stack:
         stack.enter_context(data_directory(settings.data_dir))
-        _log.info("start_began", **settings.redacted())
         await upgrade(settings.database)
         db = Database.open(settings.database)
         stack.push_async_callback(db.close)
