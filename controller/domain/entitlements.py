@@ -122,7 +122,7 @@ class Entitlements:
         if not self.active:
             raise NoValidSubscription(
                 f"The site's subscription ended at {to_text(self.ended_at)}. Redeem a voucher "
-                f"on the subscription page; {self.contact} sells them.",
+                f"for it; {self.contact} sells them.",
                 ended_at=to_text(self.ended_at),
                 contact=self.contact,
                 remedy="redeem_plan_voucher",
