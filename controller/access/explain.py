@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, select
 
-from controller.access.queries import site_state
+from controller.access.queries import holidays_of, site_state
 from controller.access.repository import to_schedule
 from controller.db.engine import ReadSession
 from controller.db.tables.access import access_groups, group_locks, group_people, schedules
@@ -92,13 +92,23 @@ async def why(
         (await tx.execute(select(sites.c.time_zone).where(sites.c.id == site_id))).scalar_one()
     )
     who = Person(
-        id=person.id, subscribed=person.subscribed_at is not None, ends_at=person.expires_at
+        id=person.id,
+        subscribed=person.subscribed_at is not None,
+        starts_at=person.starts_at,
+        ends_at=person.expires_at,
     )
+    kept = await holidays_of(tx, site_id)
 
     def decided(credential: SiteCredential | None) -> Decision:
         holder = None if credential is None else (_presented(credential), who)
         return decide(
-            subscribed=subscribed, holder=holder, groups=groups, lock_id=lock_id, zone=zone, now=at
+            subscribed=subscribed,
+            holder=holder,
+            groups=groups,
+            lock_id=lock_id,
+            zone=zone,
+            now=at,
+            holidays=kept,
         )
 
     held = await people_repository.credentials_of(tx, site_id, person_id)
@@ -174,7 +184,16 @@ async def _groups_of(
 ) -> list[AccessGroup]:
     """Return the groups that have both the person and the lock."""
     rows = await tx.execute(
-        select(access_groups.c.id, access_groups.c.schedule_id, schedules.c.windows)
+        select(
+            access_groups.c.id,
+            access_groups.c.schedule_id,
+            access_groups.c.starts_at,
+            access_groups.c.ends_at,
+            schedules.c.windows,
+            schedules.c.observes_holidays,
+            schedules.c.starts_on,
+            schedules.c.ends_on,
+        )
         .join(
             group_people,
             and_(
@@ -208,6 +227,8 @@ async def _groups_of(
             person_ids=frozenset({person_id}),
             lock_ids=frozenset({lock_id}),
             schedule=Schedule.always() if row.schedule_id is None else to_schedule(row),
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
         )
         for row in rows
     ]

@@ -8,19 +8,25 @@ from sqlalchemy import Row, Select, and_, select
 
 from controller.access.repository import to_group, to_named_schedule, to_schedule
 from controller.db.engine import ReadSession
-from controller.db.tables.access import access_groups, group_locks, group_people, schedules
+from controller.db.tables.access import (
+    access_groups,
+    group_locks,
+    group_people,
+    holidays,
+    schedules,
+)
 from controller.db.tables.hardware import locks
 from controller.db.tables.people import credentials, people, revoked_digests
 from controller.db.tables.sites import sites
-from controller.domain.access import Credential, CredentialKind, Person
+from controller.domain.access import Credential, CredentialKind, Person, Privilege
 from controller.domain.errors import NotFound
 from controller.domain.groups import NamedSchedule, SiteGroup
 from controller.domain.hardware import SiteLock
 from controller.domain.ids import GroupId, ScheduleId, SiteId
 from controller.domain.people import SitePerson
-from controller.domain.schedule import Schedule
+from controller.domain.schedule import Holiday, Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, Revoked, SiteState
-from controller.hardware.repository import to_lock
+from controller.hardware.repository import to_door, to_lock
 from controller.people.repository import to_person
 
 
@@ -60,6 +66,7 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
         schedules=await _schedules(tx, site_id),
         locks=await _locks(tx, site_id),
         revoked=() if offline_only else await _revoked(tx, site_id),
+        holidays=await holidays_of(tx, site_id),
     )
 
 
@@ -74,6 +81,8 @@ async def _groups(tx: ReadSession, site_id: SiteId, joined: Select[Any]) -> tupl
         Group(
             id=row.id,
             schedule_id=row.schedule_id,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
             person_ids=frozenset(person_ids[row.id]),
             lock_ids=frozenset(lock_ids[row.id]),
         )
@@ -88,6 +97,14 @@ async def _schedules(tx: ReadSession, site_id: SiteId) -> dict[ScheduleId, Sched
     return {row.id: to_schedule(row) for row in rows}
 
 
+async def holidays_of(tx: ReadSession, site_id: SiteId) -> tuple[Holiday, ...]:
+    """Return the holidays of a site, in order."""
+    rows = await tx.execute(
+        select(holidays).where(holidays.c.site_id == site_id).order_by(holidays.c.starts_on)
+    )
+    return tuple(Holiday(starts_on=row.starts_on, days=row.days) for row in rows)
+
+
 async def _locks(tx: ReadSession, site_id: SiteId) -> tuple[Lock, ...]:
     rows = await tx.execute(select(locks).where(locks.c.site_id == site_id).order_by(locks.c.id))
     return tuple(
@@ -98,8 +115,7 @@ async def _locks(tx: ReadSession, site_id: SiteId) -> tuple[Lock, ...]:
             public_key=row.public_key,
             pairing=row.pairing,
             capacity=row.capacity,
-            open_s=row.open_s,
-            memory_days=row.memory_days,
+            door=to_door(row),
             epoch=row.epoch,
         )
         for row in rows
@@ -167,7 +183,13 @@ async def locks_of_group(tx: ReadSession, site_id: SiteId, group_id: GroupId) ->
 
 
 def _person(row: Row[Any]) -> Person:
-    return Person(id=row.id, subscribed=row.subscribed_at is not None, ends_at=row.expires_at)
+    return Person(
+        id=row.id,
+        subscribed=row.subscribed_at is not None,
+        starts_at=row.starts_at,
+        ends_at=row.expires_at,
+        privileges=Privilege(row.privileges),
+    )
 
 
 def _credential(row: Row[Any]) -> HeldCredential:

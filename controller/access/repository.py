@@ -181,12 +181,15 @@ def to_named_schedule(row: Row[Any]) -> NamedSchedule:
 
 
 def to_schedule(row: Row[Any]) -> Schedule:
-    """Return the windows of a row of ``schedules``."""
+    """Return the schedule of a row of ``schedules``."""
     return Schedule(
         windows=tuple(
             Window(weekday=weekday, start_min=start_min, end_min=end_min)
             for weekday, start_min, end_min in row.windows
-        )
+        ),
+        observes_holidays=row.observes_holidays,
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
     )
 
 
@@ -197,6 +200,8 @@ def to_group(row: Row[Any]) -> SiteGroup:
         id=row.id,
         name=row.name,
         schedule_id=row.schedule_id,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
         created_at=row.created_at,
         version=row.version,
     )
@@ -209,6 +214,9 @@ def _schedule_row(one: NamedSchedule) -> dict[str, object]:
         "id": one.id,
         "name": one.name,
         "windows": windows,
+        "observes_holidays": one.schedule.observes_holidays,
+        "starts_on": one.schedule.starts_on,
+        "ends_on": one.schedule.ends_on,
         "version": one.version,
     }
 

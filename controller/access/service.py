@@ -55,6 +55,8 @@ class Groups:
             id=GroupId(self._ids.new()),
             name=name,
             schedule_id=schedule_id,
+            starts_at=None,
+            ends_at=None,
             created_at=now,
             version=1,
         )

@@ -1,4 +1,4 @@
-"""Remote openings on their way to a hub.
+"""Orders to locks on their way to a hub.
 
 A command lives for ten seconds of the link clock. It is claimed by one guarded UPDATE before it is
 sent, so it is sent once at most; a hub that hears it too late refuses it as well. So does the lock,
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, exists, select, tuple_, update
 from controller.db.engine import Database, ReadSession, Session
 from controller.db.tables.hardware import commands, hubs, locks
 from controller.delivery.seals import lock_seal_key
-from controller.domain.hardware import ANSWER_PATIENCE, COMMAND_LIFE, CommandState
+from controller.domain.hardware import ANSWER_PATIENCE, COMMAND_LIFE, CommandState, OrderKind
 from controller.domain.ids import HubId, LockId, SiteId
 from gateway.protocol import sealing
 from gateway.protocol.messages import Command, CommandOutcome, Reply
@@ -26,6 +26,7 @@ AT_ONCE_MAX: Final = 100
 _OPEN: Final = (CommandState.QUEUED, CommandState.SENT)
 _STATES: Final = {
     CommandOutcome.OPENED: CommandState.OPENED,
+    CommandOutcome.DONE: CommandState.DONE,
     CommandOutcome.REFUSED: CommandState.REFUSED,
     CommandOutcome.EXPIRED: CommandState.EXPIRED,
     CommandOutcome.UNREACHABLE: CommandState.UNREACHABLE,
@@ -40,6 +41,8 @@ class Claimed:
     site_id: SiteId
     hub_id: HubId
     lock_id: LockId
+    kind: OrderKind
+    seconds: int | None
     number: int
     issued_at: datetime
     public_key: bytes
@@ -55,7 +58,9 @@ class Claimed:
             public_key=self.public_key,
             epoch=self.epoch,
         )
-        order = sealing.OpenOrder(
+        order = sealing.LockOrder(
+            kind=sealing.OrderKind[self.kind.name],
+            seconds=self.seconds,
             command_id=bytes.fromhex(self.id),
             number=self.number,
             until_ms=int(self.until.timestamp() * 1000),
@@ -65,7 +70,7 @@ class Claimed:
             lock_id=bytes.fromhex(self.lock_id),
             issued_ms=int(self.issued_at.timestamp() * 1000),
             ttl_s=int(COMMAND_LIFE.total_seconds()),
-            sealed=sealing.seal(seal_key, order, purpose=sealing.OPEN_ORDER),
+            sealed=sealing.seal(seal_key, order, purpose=sealing.LOCK_ORDER),
         )
 
 
@@ -131,6 +136,8 @@ async def _claim(tx: Session, *, now: datetime, speed: int, utc: datetime) -> li
             site_id=SiteId(row.site_id),
             hub_id=HubId(row.hub_id),
             lock_id=LockId(row.lock_id),
+            kind=OrderKind(row.kind),
+            seconds=row.seconds,
             number=row.number,
             issued_at=row.issued_at,
             public_key=row.public_key,

@@ -10,7 +10,7 @@ Source: docs/algorithms/delivery.md.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
@@ -23,7 +23,7 @@ from controller.domain.schedule import Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
 from gateway.protocol import sealing, sections
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import PURGE_MAX, SECTION_BYTES_MAX, Section, Windows
+from gateway.protocol.sections import PURGE_MAX, SECTION_BYTES_MAX, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,7 @@ def compile_hub(state: SiteState, hub: HubIdentity, secrets: Secrets) -> Compile
     lists = {lock.id: _offline_list(state, lock) for lock in locks}
     found = [
         *divide(SectionKind.SCHEDULES, _schedules(state, groups)),
+        *divide(SectionKind.HOLIDAYS, _holidays(state)),
         *divide(SectionKind.GROUPS, _groups(groups, here)),
         *divide(SectionKind.PEOPLE, _people(state, groups)),
         *divide(SectionKind.LOCKS, _locks(state, locks, hub, secrets)),
@@ -90,8 +91,14 @@ def _schedules(
 ) -> Iterable[tuple[bytes, sections.Schedule]]:
     for schedule_id in {group.schedule_id for group in groups if group.schedule_id is not None}:
         key = bytes.fromhex(schedule_id)
-        windows = _windows(state.schedules[schedule_id])
-        yield key, sections.Schedule(schedule_id=key, windows=windows)
+        times = _times(state.schedules[schedule_id])
+        yield key, sections.Schedule(schedule_id=key, times=times)
+
+
+def _holidays(state: SiteState) -> Iterable[tuple[bytes, sections.Holiday]]:
+    for holiday in state.holidays:
+        day = _day(holiday.starts_on)
+        yield day.to_bytes(4), sections.Holiday(day=day, days=holiday.days)
 
 
 def _groups(groups: Iterable[Group], here: set[LockId]) -> Iterable[tuple[bytes, sections.Group]]:
@@ -99,7 +106,16 @@ def _groups(groups: Iterable[Group], here: set[LockId]) -> Iterable[tuple[bytes,
         key = bytes.fromhex(group.id)
         lock_ids = tuple(bytes.fromhex(lock_id) for lock_id in sorted(group.lock_ids & here))
         schedule_id = bytes.fromhex(group.schedule_id) if group.schedule_id is not None else None
-        yield key, sections.Group(group_id=key, lock_ids=lock_ids, schedule_id=schedule_id)
+        yield (
+            key,
+            sections.Group(
+                group_id=key,
+                lock_ids=lock_ids,
+                schedule_id=schedule_id,
+                starts_at_s=_seconds(group.starts_at),
+                ends_at_s=_seconds(group.ends_at),
+            ),
+        )
 
 
 def _people(state: SiteState, groups: Iterable[Group]) -> Iterable[tuple[bytes, sections.Person]]:
@@ -129,6 +145,8 @@ def _people(state: SiteState, groups: Iterable[Group]) -> Iterable[tuple[bytes, 
                     for held in sorted(held_by[person_id], key=lambda held: held.digest)
                 ),
                 ends_at_s=_seconds(person.ends_at),
+                starts_at_s=_seconds(person.starts_at),
+                privileges=int(person.privileges) or None,
             ),
         )
 
@@ -164,8 +182,7 @@ def _locks(
             sections.LockSettings(
                 lock_id=key,
                 serial=lock.serial,
-                open_s=lock.open_s,
-                memory_days=lock.memory_days,
+                door=_door(state, lock),
                 pairing=lock.pairing,
                 lock_ticket=sealing.seal(seal_key, lock_ticket, purpose=sealing.LOCK_TICKET),
                 hub_ticket=sealing.seal(hub_key, hub_ticket, purpose=sealing.HUB_TICKET),
@@ -176,7 +193,7 @@ def _locks(
 def _offline_list(state: SiteState, lock: Lock) -> Section:
     grants = offline_list(state, lock.id)
     different = {grant.schedule for grant in grants if grant.schedule is not None}
-    schedules = sorted(different, key=lambda schedule: schedule.windows)
+    schedules = sorted(different, key=_order)
     to_purge = sorted(to_forget(state, lock.id), key=lambda revoked: revoked.digest)
     to_purge.sort(key=lambda revoked: revoked.revoked_at, reverse=True)
     too_many = to_purge[PURGE_MAX:]
@@ -186,11 +203,11 @@ def _offline_list(state: SiteState, lock: Lock) -> Section:
             sections.OfflineList(
                 lock_id=bytes.fromhex(lock.id),
                 time_zone=state.time_zone,
-                schedules=tuple(_windows(schedule) for schedule in schedules),
+                schedules=tuple(_times(schedule) for schedule in schedules),
                 grants=tuple(
                     sections.OfflineGrant(
                         credential_digest=grant.holder.digest,
-                        schedule=_place(schedules, grant.schedule),
+                        schedules=_places(schedules, grant.schedule),
                         ends_at_s=_seconds(grant.ends_at),
                     )
                     for grant in grants
@@ -204,15 +221,50 @@ def _offline_list(state: SiteState, lock: Lock) -> Section:
     return section
 
 
-def _place(schedules: list[Schedule], schedule: Schedule | None) -> int | None:
-    return None if schedule is None else schedules.index(schedule)
+def _places(schedules: list[Schedule], schedule: Schedule | None) -> tuple[int, ...] | None:
+    return None if schedule is None else (schedules.index(schedule),)
 
 
-def _windows(schedule: Schedule) -> Windows:
-    return tuple(
-        sections.Window(weekday=window.weekday, start_min=window.start_min, end_min=window.end_min)
-        for window in schedule.windows
+def _times(schedule: Schedule) -> sections.Times:
+    return sections.Times(
+        windows=tuple(
+            sections.Window(
+                weekday=window.weekday, start_min=window.start_min, end_min=window.end_min
+            )
+            for window in schedule.windows
+        ),
+        observes_holidays=schedule.observes_holidays,
+        from_day=None if schedule.starts_on is None else _day(schedule.starts_on),
+        until_day=None if schedule.ends_on is None else _day(schedule.ends_on) + 1,
     )
+
+
+def _day(day: date) -> int:
+    return (day - date(1970, 1, 1)).days
+
+
+def _door(state: SiteState, lock: Lock) -> sections.DoorSettings:
+    door = lock.door
+    return sections.DoorSettings(
+        open_s=door.open_s,
+        extended_open_s=door.extended_open_s,
+        memory_days=door.memory_days,
+        left_open_s=door.left_open_s,
+        office=sections.OfficeMode[door.office.name],
+        toggle=door.toggle,
+        privacy=door.privacy,
+        keypad=door.keypad,
+        free_locker=lock.free_locker,
+        office_times=(
+            _times(state.schedules[door.office_schedule_id]) if door.office_schedule_id else None
+        ),
+    )
+
+
+def _order(schedule: Schedule) -> tuple[object, ...]:
+    """Return what sorts schedules, always in the same order."""
+    times = _times(schedule)
+    return schedule.windows, times.observes_holidays, times.from_day or 0, times.until_day or 0
 
 
 def _seconds(instant: datetime | None) -> int | None:

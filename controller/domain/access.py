@@ -6,11 +6,12 @@ The hub decides with code of its own, from its own copy; a test compares the two
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntFlag, StrEnum
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId
-from controller.domain.schedule import Schedule
+from controller.domain.schedule import Holiday, Schedule
 
 
 class CredentialKind(StrEnum):
@@ -21,13 +22,26 @@ class CredentialKind(StrEnum):
     PIN = "pin"
 
 
+class Privilege(IntFlag):
+    """What a person may do at a door beyond opening it, numbered as on the device link."""
+
+    OFFICE = 1  # start and end office mode
+    OVERRIDE_PRIVACY = 2
+    EXTENDED_OPENING = 4  # the door stays open for longer
+
+
+NO_PRIVILEGE: Final = Privilege(0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """What of a person counts at a door."""
 
     id: PersonId
     subscribed: bool  # has one of the plan's user seats
+    starts_at: datetime | None = None  # opens nothing before
     ends_at: datetime | None = None  # first instant outside the person's stay
+    privileges: Privilege = NO_PRIVILEGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,16 @@ class AccessGroup:
     person_ids: frozenset[PersonId]
     lock_ids: frozenset[LockId]
     schedule: Schedule
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None  # first instant outside
+
+    def is_open(self, now: datetime, *, zone: ZoneInfo, holidays: Collection[Holiday]) -> bool:
+        """Return whether the group gives its right at an instant."""
+        if self.starts_at is not None and now < self.starts_at:
+            return False
+        if self.ends_at is not None and now >= self.ends_at:
+            return False
+        return self.schedule.contains(now.astimezone(zone), holidays)
 
 
 class DenyReason(StrEnum):
@@ -58,6 +82,7 @@ class DenyReason(StrEnum):
     UNKNOWN_CREDENTIAL = "unknown_credential"
     CREDENTIAL_BLOCKED = "credential_blocked"
     CREDENTIAL_EXPIRED = "credential_expired"
+    PERSON_NOT_YET = "person_not_yet"
     PERSON_EXPIRED = "person_expired"
     PERSON_UNSUBSCRIBED = "person_unsubscribed"
     NO_ACCESS_TO_LOCK = "no_access_to_lock"
@@ -89,6 +114,7 @@ def decide(
     lock_id: LockId,
     zone: ZoneInfo,
     now: datetime,
+    holidays: Collection[Holiday] = (),
 ) -> Decision:
     """Decide whether a credential opens a lock. The first check that fails names the reason.
 
@@ -99,6 +125,7 @@ def decide(
         lock_id: The lock.
         zone: The site's time zone.
         now: The instant.
+        holidays: The site's.
     """
     if not subscribed:
         return Denied(reason=DenyReason.NO_VALID_SUBSCRIPTION)
@@ -113,9 +140,8 @@ def decide(
     ]
     if not granting:
         return Denied(reason=DenyReason.NO_ACCESS_TO_LOCK)
-    local = now.astimezone(zone)
     for group in sorted(granting, key=lambda group: group.id):
-        if group.schedule.contains(local):
+        if group.is_open(now, zone=zone, holidays=holidays):
             return Allowed(group_id=group.id)
     return Denied(reason=DenyReason.OUTSIDE_SCHEDULE)
 
@@ -125,6 +151,8 @@ def _flaw(credential: Credential, person: Person, now: datetime) -> DenyReason |
         return DenyReason.CREDENTIAL_BLOCKED
     if credential.ends_at is not None and now >= credential.ends_at:
         return DenyReason.CREDENTIAL_EXPIRED
+    if person.starts_at is not None and now < person.starts_at:
+        return DenyReason.PERSON_NOT_YET
     if person.ends_at is not None and now >= person.ends_at:
         return DenyReason.PERSON_EXPIRED
     if not person.subscribed:

@@ -27,6 +27,8 @@ class SiteGroup:
     id: GroupId
     name: str
     schedule_id: ScheduleId | None
+    starts_at: datetime | None  # check-in: gives no right before
+    ends_at: datetime | None  # check-out: the first instant outside
     created_at: datetime
     version: int
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from controller.domain.errors import Forbidden, Invalid, Refused
-from controller.domain.ids import AccountId, CommandId, HubId, LockId, SiteId
+from controller.domain.ids import AccountId, CommandId, HubId, LockId, ScheduleId, SiteId
 
 LOCKS_PER_HUB_MAX: Final = 16
 FIRST_HUB_EPOCH: Final = 0  # a claim raises it to 1
@@ -38,6 +38,38 @@ class Hub:
     version: int
 
 
+class OfficeMode(StrEnum):
+    """How a lock comes to stay open."""
+
+    NONE = "none"
+    BY_HAND = "by_hand"  # a credential with the privilege, held to it, starts and ends it
+    EASY = "easy"  # within its schedule any presentation of one with the privilege does
+    SCHEDULED = "scheduled"  # it starts and ends with its schedule
+
+
+class LockMode(StrEnum):
+    """How a lock stands, as it last told."""
+
+    NORMAL = "normal"
+    OFFICE = "office"  # it stays open
+    PRIVACY = "privacy"  # it opens to those only who may override privacy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSettings:
+    """How a lock behaves."""
+
+    open_s: int = 3  # 1 to 240
+    extended_open_s: int = 15  # 1 to 240, for people with the privilege
+    memory_days: int = 7  # 0 to 255; 0 switches the audit-trail memory off
+    left_open_s: int = 30  # 0 to 3600; 0: no alarm
+    office: OfficeMode = OfficeMode.BY_HAND
+    office_schedule_id: ScheduleId | None = None  # of easy and scheduled office mode
+    toggle: bool = False  # a presentation opens it for good, the next one ends that
+    privacy: bool = True  # the button inside works
+    keypad: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteLock:
     """A lock with its settings, and what it has confirmed."""
@@ -48,14 +80,16 @@ class SiteLock:
     serial: str
     name: str
     capacity: int
-    open_s: int
-    memory_days: int
+    door: DoorSettings
     created_at: datetime
     list_wanted: bytes | None
     list_confirmed: bytes | None
     list_confirmed_at: datetime | None
     paired: bool
     online: bool | None
+    online_since: datetime | None
+    battery: int | None  # per cent
+    mode: LockMode | None
     version: int
 
     @property
@@ -72,8 +106,18 @@ class NewLock:
     name: str
     public_key: bytes  # X25519
     capacity: int
-    open_s: int
-    memory_days: int
+    door: DoorSettings
+
+
+class OrderKind(StrEnum):
+    """What a lock is told to do now. The device link has the same names."""
+
+    OPEN = "open"
+    START_OFFICE = "start_office"
+    END_OFFICE = "end_office"
+    ENROL_TAG = "enrol_tag"
+    CLEAR_KEYPAD = "clear_keypad"
+    FREE_LOCKER = "free_locker"
 
 
 class CommandState(StrEnum):
@@ -82,6 +126,7 @@ class CommandState(StrEnum):
     QUEUED = "queued"
     SENT = "sent"
     OPENED = "opened"
+    DONE = "done"  # what it ordered is not an opening
     REFUSED = "refused"
     EXPIRED = "expired"  # nobody carried it out, and nobody will
     UNREACHABLE = "unreachable"  # the lock did not answer its hub
@@ -90,12 +135,14 @@ class CommandState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """An order to open a lock once, now."""
+    """An order to a lock to do something once, now."""
 
     site_id: SiteId
     id: CommandId
     hub_id: HubId
     lock_id: LockId
+    kind: OrderKind
+    seconds: int | None  # calendar; how long it lasts
     number: int  # of the lock's orders; it only grows
     actor_id: AccountId | None
     actor_name: str

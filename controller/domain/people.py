@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from controller.domain.access import CredentialKind
+from controller.domain.access import CredentialKind, Privilege
 from controller.domain.errors import Invalid, Refused
 from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.instants import EPOCH, from_seconds, to_text, whole_second
@@ -24,8 +24,11 @@ class SitePerson:
     id: PersonId
     name: str
     email: str | None
+    is_guest: bool
     subscribed_at: datetime | None  # None: takes no seat and opens nothing
+    starts_at: datetime | None  # opens nothing before; the seat is held from the start
     expires_at: datetime | None  # first instant outside the person's stay
+    privileges: Privilege
     created_at: datetime
     version: int
 
@@ -40,13 +43,16 @@ class SitePerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteCredential:
-    """What a person presents. Of a tag's number only the keyed digest is kept."""
+    """What a person presents. Of a tag's number and of a PIN only the keyed digest is kept."""
 
     site_id: SiteId
     id: CredentialId
     person_id: PersonId
     kind: CredentialKind
     digest: bytes
+    public_key: bytes | None  # Ed25519, of a digital key's phone
+    document_issued_at: datetime | None  # of a digital key's newest access document
+    custom: bool  # a PIN that its holder chose
     label: str
     offline: bool
     blocked_at: datetime | None

@@ -22,6 +22,7 @@ class SiteRole(StrEnum):
 
     OWNER = "owner"
     ADMIN = "admin"
+    SUPER_USER = "super_user"
     INSTALLER = "installer"
     USER = "user"
 
@@ -48,10 +49,19 @@ class Action(StrEnum):
     READ_PEOPLE = "people:read"
     MANAGE_PEOPLE = "people:manage"
     READ_ACCESS = "access:read"
-    MANAGE_ACCESS = "access:manage"  # groups, schedules, tags, offline access
+    MANAGE_ACCESS = "access:manage"  # groups, schedules, credentials, lockers, pods
+    MANAGE_OFFLINE = "offline:manage"  # explicit offline access
+    MANAGE_DOORS = "doors:manage"  # settings of locks, office schedules, wrong codes
     OPEN_REMOTELY = "lock:open"
+    USE_OFFICE_MODE = "lock:office"  # from afar
     READ_ACTIVITY = "activity:read"
     READ_AUDIT = "audit:read"
+    MANAGE_NOTIFICATIONS = "notifications:manage"
+    GRANT_INSTALLER = "installer:grant"
+    READ_OWN = "own:read"  # the person that the account is at the site
+    MANAGE_OWN_KEYS = "own:keys"
+    OPEN_OWN = "own:open"  # the locks that the person's groups open
+    MANAGE_OWN_GUESTS = "own:guests"  # in the person's pods
     MANAGE_TOKENS = "tokens:manage"
 
 
@@ -87,20 +97,45 @@ _READS: Final = frozenset(
         Action.READ_AUDIT,
     }
 )
-_ADMIN: Final = _READS | {
-    Action.EDIT_SITE,
-    Action.MANAGE_ROLES,
-    Action.MANAGE_SUBSCRIPTION,
-    Action.MANAGE_HARDWARE,
-    Action.MANAGE_PEOPLE,
-    Action.MANAGE_ACCESS,
-    Action.OPEN_REMOTELY,
-    Action.MANAGE_TOKENS,
-}
+_USER: Final = frozenset(
+    {
+        Action.READ_SITE,
+        Action.READ_OWN,
+        Action.MANAGE_OWN_KEYS,
+        Action.OPEN_OWN,
+        Action.MANAGE_OWN_GUESTS,
+    }
+)
+_SUPER_USER: Final = (
+    _USER
+    | (_READS - {Action.READ_AUDIT})
+    | {
+        Action.MANAGE_PEOPLE,
+        Action.MANAGE_ACCESS,
+        Action.OPEN_REMOTELY,
+    }
+)
+_ADMIN: Final = (
+    _SUPER_USER
+    | _READS
+    | {
+        Action.EDIT_SITE,
+        Action.MANAGE_ROLES,
+        Action.MANAGE_SUBSCRIPTION,
+        Action.MANAGE_HARDWARE,
+        Action.MANAGE_OFFLINE,
+        Action.MANAGE_DOORS,
+        Action.USE_OFFICE_MODE,
+        Action.MANAGE_NOTIFICATIONS,
+        Action.GRANT_INSTALLER,
+        Action.MANAGE_TOKENS,
+    }
+)
 
 SITE_RIGHTS: Final[Mapping[SiteRole, frozenset[Action]]] = {
     SiteRole.OWNER: _ADMIN | {Action.HAND_OVER_SITE},
     SiteRole.ADMIN: _ADMIN,
+    SiteRole.SUPER_USER: _SUPER_USER,
     # An installer works on hardware and hands over; people and events are none of his business.
     SiteRole.INSTALLER: frozenset(
         {
@@ -112,7 +147,7 @@ SITE_RIGHTS: Final[Mapping[SiteRole, frozenset[Action]]] = {
             Action.MANAGE_HARDWARE,
         }
     ),
-    SiteRole.USER: frozenset({Action.READ_SITE}),
+    SiteRole.USER: _USER,
 }
 
 CLOUD_RIGHTS: Final[Mapping[CloudRole, frozenset[Action]]] = {
@@ -136,9 +171,11 @@ SCOPE_RIGHTS: Final[Mapping[Scope, frozenset[Action]]] = {
     Scope.READ: _READS | {Action.READ_HEALTH, Action.READ_VOUCHERS},
     Scope.SUBSCRIPTION: frozenset({Action.READ_SUBSCRIPTION, Action.MANAGE_SUBSCRIPTION}),
     Scope.PEOPLE: frozenset({Action.READ_PEOPLE, Action.MANAGE_PEOPLE}),
-    Scope.ACCESS: frozenset({Action.READ_ACCESS, Action.MANAGE_ACCESS}),
+    Scope.ACCESS: frozenset(
+        {Action.READ_ACCESS, Action.MANAGE_ACCESS, Action.MANAGE_OFFLINE, Action.MANAGE_DOORS}
+    ),
     Scope.HARDWARE: frozenset({Action.READ_HARDWARE, Action.MANAGE_HARDWARE}),
-    Scope.OPEN: frozenset({Action.OPEN_REMOTELY}),
+    Scope.OPEN: frozenset({Action.OPEN_REMOTELY, Action.USE_OFFICE_MODE, Action.OPEN_OWN}),
     Scope.VOUCHERS: frozenset({Action.READ_VOUCHERS, Action.MANAGE_VOUCHERS}),
     Scope.SITES: frozenset({Action.READ_SITE, Action.CREATE_SITE, Action.EDIT_SITE}),
 }

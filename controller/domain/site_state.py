@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.domain.access import AccessGroup, Credential, Person
+from controller.domain.hardware import DoorSettings
 from controller.domain.ids import GroupId, HubId, LockId, PersonId, ScheduleId, SiteId
-from controller.domain.schedule import Schedule
+from controller.domain.schedule import Holiday, Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Group:
     schedule_id: ScheduleId | None
     person_ids: frozenset[PersonId]
     lock_ids: frozenset[LockId]
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None  # first instant outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,9 @@ class Lock:
     public_key: bytes  # X25519, 32 bytes
     pairing: bytes  # sealing.SignedPairing, made once
     capacity: int  # offline credentials that it can hold
-    open_s: int
-    memory_days: int
+    door: DoorSettings
     epoch: int
+    free_locker: bool = False  # whoever takes it keeps it until it is freed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class SiteState:
     schedules: Mapping[ScheduleId, Schedule]
     locks: tuple[Lock, ...]
     revoked: tuple[Revoked, ...]
+    holidays: tuple[Holiday, ...] = ()
 
     def schedule_of(self, group: Group) -> Schedule:
         """Return when a group may open."""
@@ -83,6 +87,8 @@ class SiteState:
                 person_ids=group.person_ids,
                 lock_ids=group.lock_ids,
                 schedule=self.schedule_of(group),
+                starts_at=group.starts_at,
+                ends_at=group.ends_at,
             )
             for group in self.groups
         )

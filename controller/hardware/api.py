@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from controller.domain.hardware import Command, CommandState, NewLock, SiteLock
+from controller.domain.hardware import Command, CommandState, DoorSettings, NewLock, SiteLock
 from controller.domain.ids import CommandId, HubId, LockId, SiteId
 from controller.domain.roles import Action
 from controller.hardware import queries, repository
@@ -165,6 +165,8 @@ class LockOut(Versioned):
         """Return a lock as it is shown."""
         return cls(
             **asdict(lock),
+            open_s=lock.door.open_s,
+            memory_days=lock.door.memory_days,
             presence=Presence.of(lock.online),
             offline_list_pending=lock.pending,
             offline_list_confirmed_at=lock.list_confirmed_at,
@@ -310,8 +312,7 @@ class HardwareApi:
             name=body.name,
             public_key=bytes.fromhex(body.public_key),
             capacity=body.capacity,
-            open_s=body.open_s,
-            memory_days=body.memory_days,
+            door=DoorSettings(open_s=body.open_s, memory_days=body.memory_days),
         )
         async with call.db.write() as tx:
             lock = await self._locks.register(

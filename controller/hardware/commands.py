@@ -9,7 +9,7 @@ from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import commands, locks
 from controller.domain.errors import NotFound
-from controller.domain.hardware import Command, CommandState
+from controller.domain.hardware import Command, CommandState, OrderKind
 from controller.domain.ids import CommandId, LockId, SiteId
 from controller.domain.roles import Action, Actor
 from controller.hardware import repository
@@ -47,6 +47,8 @@ class RemoteOpening:
             id=CommandId(self._ids.new()),
             hub_id=lock.hub_id,
             lock_id=lock_id,
+            kind=OrderKind.OPEN,
+            seconds=None,
             number=await _next_number(tx, site_id, lock_id),
             actor_id=actor.account_id,
             actor_name=actor.name,
@@ -90,8 +92,8 @@ async def _next_number(tx: Session, site_id: SiteId, lock_id: LockId) -> int:
     counted = await tx.execute(
         update(locks)
         .where(locks.c.site_id == site_id, locks.c.id == lock_id)
-        .values(open_number=locks.c.open_number + 1)
-        .returning(locks.c.open_number)
+        .values(order_number=locks.c.order_number + 1)
+        .returning(locks.c.order_number)
     )
     return int(counted.scalar_one())
 
@@ -106,6 +108,8 @@ def _command(row: Row[Any]) -> Command:
         id=row.id,
         hub_id=row.hub_id,
         lock_id=row.lock_id,
+        kind=OrderKind(row.kind),
+        seconds=row.seconds,
         number=row.number,
         actor_id=row.actor_id,
         actor_name=row.actor_name,

@@ -1,6 +1,6 @@
 """Register locks on hubs, set them and delete them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -101,7 +101,12 @@ class Locks:
         """
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         before = await repository.lock(tx, site_id, lock_id)
-        after = replace(before, **edit)
+        door = replace(
+            before.door,
+            open_s=edit.get("open_s", before.door.open_s),
+            memory_days=edit.get("memory_days", before.door.memory_days),
+        )
+        after = replace(before, name=edit.get("name", before.name), door=door)
         saved = await repository.save_lock(tx, after, if_match=if_match)
         changed = replace(before, name="") != replace(after, name="")
         await self._end(tx, actor, "lock_edited", saved, now=now, reaches_doors=changed)
@@ -175,8 +180,7 @@ class Locks:
                 "name": lock.name,
                 "serial": lock.serial,
                 "hub_id": lock.hub_id,
-                "open_s": lock.open_s,
-                "memory_days": lock.memory_days,
+                "door": asdict(lock.door),
             },
             reaches_doors=reaches_doors,
         )

@@ -12,11 +12,24 @@ from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_locks
 from controller.db.tables.hardware import commands, hubs, locks
 from controller.domain.errors import NotFound, Stale
-from controller.domain.hardware import FIRST_LOCK_EPOCH, Hub, NewLock, SerialInService, SiteLock
+from controller.domain.hardware import (
+    FIRST_LOCK_EPOCH,
+    DoorSettings,
+    Hub,
+    LockMode,
+    NewLock,
+    OfficeMode,
+    SerialInService,
+    SiteLock,
+)
 from controller.domain.ids import HubId, LockId, SiteId
 
 _HUB_FIELDS: Final = tuple(field.name for field in fields(Hub))
-_LOCK_FIELDS: Final = tuple(field.name for field in fields(SiteLock))
+_DOOR_FIELDS: Final = tuple(field.name for field in fields(DoorSettings))
+_LOCK_FIELDS: Final = tuple(
+    field.name for field in fields(SiteLock) if field.name not in ("door", "mode")
+)
+_MODES: Final = dict(enumerate(LockMode))  # as the device link numbers them
 
 
 async def hub(tx: ReadSession, site_id: SiteId, hub_id: HubId) -> Hub:
@@ -111,13 +124,17 @@ async def add_lock(
         SerialInService: A lock of this serial is in service.
     """
     row = insert(locks).values(
-        **asdict(new),
+        serial=new.serial,
+        name=new.name,
+        public_key=new.public_key,
+        capacity=new.capacity,
+        **asdict(new.door),
         site_id=place.site_id,
         id=lock_id,
         hub_id=place.id,
         pairing=pairing,
         epoch=FIRST_LOCK_EPOCH,
-        open_number=0,
+        order_number=0,
         created_at=now,
         paired=False,
         log_epoch=0,
@@ -141,8 +158,7 @@ async def save_lock(tx: Session, edited: SiteLock, *, if_match: int) -> SiteLock
     )
     row = one.values(
         name=saved.name,
-        open_s=saved.open_s,
-        memory_days=saved.memory_days,
+        **asdict(saved.door),
         version=saved.version,
     )
     if (await tx.execute(row)).rowcount == 0:
@@ -174,7 +190,14 @@ def to_hub(row: Row[Any]) -> Hub:
 
 def to_lock(row: Row[Any]) -> SiteLock:
     """Return the lock of a row of ``locks``."""
-    return SiteLock(**{name: row._mapping[name] for name in _LOCK_FIELDS})  # noqa: SLF001 - the library's public name
+    known = {name: row._mapping[name] for name in _LOCK_FIELDS}  # noqa: SLF001 - the library's public name
+    return SiteLock(**known, door=to_door(row), mode=_MODES.get(row.mode))
+
+
+def to_door(row: Row[Any]) -> DoorSettings:
+    """Return how the lock of a row of ``locks`` behaves."""
+    known = {name: row._mapping[name] for name in _DOOR_FIELDS}  # noqa: SLF001 - the library's public name
+    return DoorSettings(**known | {"office": OfficeMode(row.office)})
 
 
 async def _with_serial(tx: Session, statement: Any) -> int:

@@ -19,7 +19,7 @@ from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_people
 from controller.db.tables.accounts import accounts, site_roles
 from controller.db.tables.people import credentials, people
-from controller.domain.access import CredentialKind
+from controller.domain.access import CredentialKind, Privilege
 from controller.domain.errors import NotFound, Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.people import SiteCredential, SitePerson, TagTaken
@@ -167,8 +167,11 @@ def to_person(row: Row[Any]) -> SitePerson:
         id=row.id,
         name=row.name,
         email=row.email,
+        is_guest=row.is_guest,
         subscribed_at=row.subscribed_at,
+        starts_at=row.starts_at,
         expires_at=row.expires_at,
+        privileges=Privilege(row.privileges),
         created_at=row.created_at,
         version=row.version,
     )
@@ -181,6 +184,9 @@ def _to_credential(row: Row[Any]) -> SiteCredential:
         person_id=row.person_id,
         kind=CredentialKind(row.kind),
         digest=row.digest,
+        public_key=row.public_key,
+        document_issued_at=row.document_issued_at,
+        custom=row.custom,
         label=row.label,
         offline=row.offline,
         blocked_at=row.blocked_at,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from controller.db.engine import Session
+from controller.domain.access import NO_PRIVILEGE
 from controller.domain.ids import PersonId, SiteId
 from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay, ends_earlier
 from controller.domain.roles import Action, Actor
@@ -48,8 +49,11 @@ class People:
             id=PersonId(self._ids.new()),
             name="",
             email=None,
+            is_guest=False,
             subscribed_at=None,
+            starts_at=None,
             expires_at=None,
+            privileges=NO_PRIVILEGE,
             created_at=now,
             version=1,
         )

@@ -59,11 +59,11 @@ def try_locks(turn: Turn[HubState]) -> None:
         elif now_s >= order.again_s:
             again = replace(order, again_s=now_s + TRY_AGAIN_S)
             turn.state = replace(turn.state, orders={**turn.state.orders, command_id: again})
-            message = frames.Open(command_id=command_id, sealed=order.sealed)
+            message = frames.Order(command_id=command_id, sealed=order.sealed)
             locks.send(turn, order.lock_id, message)
 
 
-def hear(turn: Turn[HubState], link: LockLink, opened: frames.Opened) -> None:
+def hear(turn: Turn[HubState], link: LockLink, opened: frames.Obeyed) -> None:
     """Take the lock's word for what became of an order."""
     order = turn.state.orders.get(opened.command_id)
     if order is not None and order.lock_id == link.settings.lock_id:

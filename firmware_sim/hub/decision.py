@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from firmware_sim.hub.tables import AT_ALL_TIMES, Holder, Tables, Windows
+from firmware_sim.hub.tables import AT_ALL_TIMES, Holder, Right, Tables
 from firmware_sim.schedule import contains
 from gateway.protocol.messages import DenyReason
+from gateway.protocol.sections import Holiday
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +48,30 @@ def decide(
     rights = [tables.rights[key] for key in keys if key in tables.rights]
     if not rights:
         return Denied(DenyReason.NO_ACCESS_TO_LOCK)
-    if reason := _by_schedule(rights, at_s=at_s, zone=zone):
+    if reason := _by_schedule(rights, tables.holidays, at_s=at_s, zone=zone):
         return Denied(reason)
     ends = (holder.credential_ends_at_s, holder.person_ends_at_s)
     return Granted(min((end for end in ends if end is not None), default=None))
 
 
-def _by_schedule(rights: list[Windows], *, at_s: int, zone: ZoneInfo | None) -> DenyReason | None:
-    if AT_ALL_TIMES in rights:
+def _by_schedule(
+    rights: list[Right], holidays: tuple[Holiday, ...], *, at_s: int, zone: ZoneInfo | None
+) -> DenyReason | None:
+    running = [right for right in rights if _runs(right, at_s)]
+    if any(right.times is AT_ALL_TIMES for right in running):
         return None
-    if zone is None:
+    if running and zone is None:
         return DenyReason.CLOCK_UNCERTAIN
-    if any(windows and contains(windows, at_s=at_s, zone=zone) for windows in rights):
-        return None
+    for right in running:
+        if zone and right.times and contains(right.times, at_s=at_s, zone=zone, holidays=holidays):
+            return None
     return DenyReason.OUTSIDE_SCHEDULE
+
+
+def _runs(right: Right, at_s: int) -> bool:
+    if right.starts_at_s is not None and at_s < right.starts_at_s:
+        return False
+    return right.ends_at_s is None or at_s < right.ends_at_s
 
 
 def _flaw(holder: Holder, at_s: int) -> DenyReason | None:
@@ -68,6 +79,8 @@ def _flaw(holder: Holder, at_s: int) -> DenyReason | None:
         return DenyReason.CREDENTIAL_BLOCKED
     if holder.credential_ends_at_s is not None and at_s >= holder.credential_ends_at_s:
         return DenyReason.CREDENTIAL_EXPIRED
+    if holder.person_starts_at_s is not None and at_s < holder.person_starts_at_s:
+        return DenyReason.PERSON_NOT_YET
     if holder.person_ends_at_s is not None and at_s >= holder.person_ends_at_s:
         return DenyReason.PERSON_EXPIRED
     if not holder.person_subscribed:

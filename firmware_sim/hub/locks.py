@@ -11,7 +11,7 @@ from firmware_sim.hub.decision import Denied, Granted, decide
 from firmware_sim.hub.state import Access, Configured, HubIdentity, HubState, LockLink
 from firmware_sim.outputs import FlashWrite, RadioSend
 from firmware_sim.turn import Turn
-from gateway.protocol import cbor, frames, sealing
+from gateway.protocol import cbor, frames, sealing, wire
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.frames import Frame, FrameKind
 from gateway.protocol.messages import LOCKS_PER_HUB_MAX, LockStatus
@@ -141,8 +141,7 @@ def configure(turn: Turn[HubState], lock_id: bytes) -> None:
     message = frames.Configure(
         epoch=access.epoch,
         revision=access.revision,
-        open_s=link.settings.open_s,
-        memory_days=link.settings.memory_days,
+        door=link.settings.door,
         offline_list=link.offline_list,
     )
     send(turn, lock_id, message)
@@ -163,6 +162,8 @@ def status_of(link: LockLink) -> LockStatus:
         paired=link.log_epoch is not None,
         log_epoch=link.log_epoch or 0,
         list_hash=link.state.list_hash if link.state else None,
+        battery=link.state.battery if link.state else None,
+        mode=link.state.mode if link.state else None,
     )
 
 
@@ -205,9 +206,7 @@ def _link(
     known: LockLink | None,
     log_epochs: Mapping[bytes, int],
 ) -> LockLink | None:
-    content = hashlib.sha256(
-        cbor.encode([settings.open_s, settings.memory_days, offline_list])
-    ).digest()
+    content = hashlib.sha256(cbor.encode([wire.to_map(settings.door), offline_list])).digest()
     if known is not None and known.settings.hub_ticket == settings.hub_ticket:
         return replace(known, settings=settings, offline_list=offline_list, content=content)
     ticket = _ticket(identity, settings)

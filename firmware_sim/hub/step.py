@@ -141,7 +141,7 @@ def _hear(turn: Turn[HubState], frame: Frame) -> None:
             locks.answer(turn, link, message)
         case frames.Entries():
             journal.hear(turn, link, message)
-        case frames.Opened():
+        case frames.Obeyed():
             commands.hear(turn, link, message)
         case _:
             return  # a hub's own words, back from the air

@@ -32,7 +32,7 @@ def read(settings: Configure, *, identity: LockIdentity, pin: Pin) -> Configurat
             f"offline list: {len(offline_list.grants)} grants, this lock holds {identity.capacity}"
         )
     known = range(len(offline_list.schedules))
-    if any(grant.schedule not in (None, *known) for grant in offline_list.grants):
+    if any(place not in known for grant in offline_list.grants for place in grant.schedules or ()):
         raise ProtocolError("offline list: a grant names a schedule that is not there")
     return Configuration(settings=settings, offline_list=offline_list)
 
@@ -80,7 +80,7 @@ def remember(turn: Turn[LockState], digest: bytes, *, ends_at_s: int | None) -> 
     """Note an opening that the hub granted, if the memory is on and the list leaves a slot."""
     state = turn.state
     configuration = state.configuration
-    if configuration is None or configuration.settings.memory_days == 0:
+    if configuration is None or configuration.settings.door.memory_days == 0:
         return
     grants = configuration.offline_list.grants if configuration.offline_list else ()
     is_listed = any(grant.credential_digest == digest for grant in grants)

@@ -10,7 +10,7 @@ from firmware_sim.outputs import Decided, FlashWrite, MotorOpen
 from firmware_sim.turn import Turn
 from gateway.protocol import frames, sealing
 from gateway.protocol.messages import CommandOutcome, DenyReason, EntryKind
-from gateway.protocol.sealing import OpenOrder
+from gateway.protocol.sealing import LockOrder
 
 PATIENCE_S: Final = 2.0  # a person waits for no longer
 ASK_AGAIN_S: Final = 0.6  # a frame may be lost; three tries fit into the patience
@@ -78,13 +78,13 @@ def hear_answer(turn: Turn[LockState], answer: frames.Answer) -> None:
         _refuse(turn, EntryKind.DENIED_BY_HUB, digest, answer.reason)
 
 
-def open_remotely(turn: Turn[LockState], pin: Pin, order: frames.Open) -> None:
+def open_remotely(turn: Turn[LockState], pin: Pin, order: frames.Order) -> None:
     """Open once for a fresh order of the controller; to a repeated one only answer again.
 
     Raises:
         ProtocolError: The controller did not seal it for this lock.
     """
-    sealed = sealing.unseal(pin.seal_key, OpenOrder, order.sealed, purpose=sealing.OPEN_ORDER)
+    sealed = sealing.unseal(pin.seal_key, LockOrder, order.sealed, purpose=sealing.LOCK_ORDER)
     if sealed.command_id != order.command_id:
         return
     if sealed.number > turn.state.order_number:
@@ -95,7 +95,7 @@ def open_remotely(turn: Turn[LockState], pin: Pin, order: frames.Open) -> None:
         outcome = CommandOutcome.OPENED
     else:
         return
-    radio.send(turn, frames.Opened(command_id=sealed.command_id, outcome=outcome))
+    radio.send(turn, frames.Obeyed(command_id=sealed.command_id, outcome=outcome))
 
 
 def forget_silence(turn: Turn[LockState]) -> None:
@@ -114,7 +114,7 @@ def ask_anew(turn: Turn[LockState]) -> None:
     wait(turn)
 
 
-def _judge(turn: Turn[LockState], order: OpenOrder) -> CommandOutcome:
+def _judge(turn: Turn[LockState], order: LockOrder) -> CommandOutcome:
     """Return what a new order comes to; somebody may have kept it back."""
     calendar = turn.state.calendar
     if not calendar.trusted:
@@ -124,7 +124,7 @@ def _judge(turn: Turn[LockState], order: OpenOrder) -> CommandOutcome:
     return CommandOutcome.OPENED
 
 
-def _obey(turn: Turn[LockState], order: OpenOrder) -> None:
+def _obey(turn: Turn[LockState], order: LockOrder) -> None:
     key = turn.state.flash_key("order")
     turn.emit(FlashWrite(key=key, data=order.number.to_bytes(8)))
     turn.state = replace(turn.state, order_number=order.number, opened_command=order.command_id)
@@ -153,7 +153,7 @@ def _alone(turn: Turn[LockState], digest: bytes) -> Opens | Refuses:
         held.offline_list if held else None,
         state.memory,
         digest,
-        memory_days=held.settings.memory_days if held else 0,
+        memory_days=held.settings.door.memory_days if held else 0,
         at_s=state.calendar.at_s(turn.instant),
         clock_trusted=state.calendar.trusted,
     )
@@ -165,7 +165,7 @@ def _open(
     """The only place that moves the motor, after its entry is in flash."""
     log.append(turn, kind, credential_digest=digest, command_id=command_id)
     held = turn.state.configuration
-    turn.emit(MotorOpen(seconds=held.settings.open_s if held else OPEN_S), Decided(kind=kind))
+    turn.emit(MotorOpen(seconds=held.settings.door.open_s if held else OPEN_S), Decided(kind=kind))
 
 
 def _refuse(

@@ -79,11 +79,19 @@ def _by_list(
     for grant in grants:
         if grant.ends_at_s is not None and at_s >= grant.ends_at_s:
             reasons.append(DenyReason.CREDENTIAL_EXPIRED)
-        elif grant.schedule is None:
+        elif grant.schedules is None:
             return Opens(kind=EntryKind.OPENED_BY_LIST)
         elif zone is None:
             reasons.append(DenyReason.CLOCK_UNCERTAIN)
-        elif contains(offline_list.schedules[grant.schedule], at_s=at_s, zone=zone):
+        elif any(
+            contains(
+                offline_list.schedules[place],
+                at_s=at_s,
+                zone=zone,
+                holidays=offline_list.holidays or (),
+            )
+            for place in grant.schedules
+        ):
             return Opens(kind=EntryKind.OPENED_BY_LIST)
         else:
             reasons.append(DenyReason.OUTSIDE_SCHEDULE)

@@ -14,7 +14,7 @@ from firmware_sim.turn import Turn
 from gateway.protocol import frames, wire
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.frames import Configure, Frame, FrameKind
-from gateway.protocol.messages import Entry
+from gateway.protocol.messages import Entry, LockMode
 from gateway.protocol.sealing import LockTicket, Pairing
 
 MARK_KEY: Final = "mark"  # outside every shelf: a factory reset does not set the calendar back
@@ -112,7 +112,7 @@ def _obey(turn: Turn[LockState], pin: Pin, message: frames.Message) -> None:
             door.hear_answer(turn, message)
         case frames.Free():
             log.free(turn, message)
-        case frames.Open():
+        case frames.Order():
             door.open_remotely(turn, pin, message)
         case _:
             return  # a lock's own words, back from the air
@@ -148,6 +148,8 @@ def _tell_state(turn: Turn[LockState]) -> None:
             clock_trusted=state.calendar.trusted,
             entries_waiting=len(state.log.entries),
             list_hash=configuration.list_hash(state),
+            battery=100,
+            mode=LockMode.NORMAL,
         ),
     )
 

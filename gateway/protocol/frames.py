@@ -3,7 +3,7 @@
 A frame is the CBOR array ``[1, kind, address, body]``. PAIR and TICKET protect themselves, since
 lock and hub share no key yet; every other body is sealed under the link key for its kind, which
 also fixes its direction. A replayed frame comes to nothing: an answer repeats a fresh challenge, a
-configuration never goes back in revision, time never goes back, an open order is numbered and dies
+configuration never goes back in revision, time never goes back, an order is numbered and dies
 in seconds, and freeing what is free changes nothing. One gap is left to the trust work: a lock that
 has lost its power believes a recorded TIME, and then an order as old as that.
 """
@@ -14,8 +14,8 @@ from typing import Annotated, Final
 
 from gateway.protocol import cbor, sealing
 from gateway.protocol.errors import ProtocolError
-from gateway.protocol.messages import CommandOutcome, DenyReason, Entry
-from gateway.protocol.sections import SECTION_BYTES_MAX
+from gateway.protocol.messages import CommandOutcome, DenyReason, Entry, LockMode
+from gateway.protocol.sections import PRIVILEGES_MAX, SECTION_BYTES_MAX, DoorSettings
 from gateway.protocol.wire import Digest, Id, Key, Range, Size, Uint
 
 VERSION: Final = 1
@@ -36,8 +36,8 @@ class FrameKind(IntEnum):
     ANSWER = 7  # hub
     ENTRIES = 8  # lock
     FREE = 9  # hub
-    OPEN = 10  # hub
-    OPENED = 11  # lock
+    ORDER = 10  # hub
+    OBEYED = 11  # lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class State:
     revision: Annotated[Uint, Key(3)]  # of its configuration; 0 has none
     clock_trusted: Annotated[bool, Key(4)]
     entries_waiting: Annotated[Uint, Key(5)]
+    battery: Annotated[int, Range(0, 100), Key(7)]  # per cent
+    mode: Annotated[LockMode, Key(8)]
     list_hash: Annotated[Digest | None, Key(6)] = None
 
 
@@ -75,9 +77,8 @@ class Configure:
 
     epoch: Annotated[Uint, Key(1)]
     revision: Annotated[Uint, Key(2)]
-    open_s: Annotated[int, Range(1, 240), Key(3)]
-    memory_days: Annotated[int, Range(0, 255), Key(4)]
-    offline_list: Annotated[bytes, Size(0, SECTION_BYTES_MAX), Key(5)]
+    door: Annotated[DoorSettings, Key(3)]
+    offline_list: Annotated[bytes, Size(0, SECTION_BYTES_MAX), Key(4)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ class Answer:
     ends_at_s: Annotated[Uint | None, Key(4)] = None
     """First instant at which the credential or its person has ended: the lock may remember the
     opening no longer than that. None: no end."""
+    privileges: Annotated[int | None, Range(0, PRIVILEGES_MAX), Key(5)] = None  # of the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,22 +118,22 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """A remote opening: a sealing.OpenOrder that only the lock can read."""
+class Order:
+    """A sealing.LockOrder, which only the lock can read."""
 
     command_id: Annotated[Id, Key(1)]
     sealed: Annotated[bytes, Size(1, 200), Key(2)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What became of a remote opening."""
+class Obeyed:
+    """What became of an order."""
 
     command_id: Annotated[Id, Key(1)]
     outcome: Annotated[CommandOutcome, Key(2)]
 
 
-Message = State | Time | Configure | Ask | Answer | Entries | Free | Open | Opened
+Message = State | Time | Configure | Ask | Answer | Entries | Free | Order | Obeyed
 
 TYPES: Final[dict[FrameKind, type[Message]]] = {
     FrameKind.STATE: State,
@@ -141,8 +143,8 @@ TYPES: Final[dict[FrameKind, type[Message]]] = {
     FrameKind.ANSWER: Answer,
     FrameKind.ENTRIES: Entries,
     FrameKind.FREE: Free,
-    FrameKind.OPEN: Open,
-    FrameKind.OPENED: Opened,
+    FrameKind.ORDER: Order,
+    FrameKind.OBEYED: Obeyed,
 }
 _KINDS: Final = {message: kind for kind, message in TYPES.items()}
 

@@ -19,7 +19,7 @@ Sequence = Annotated[int, Range(1, 2**53 - 1)]
 
 
 class EntryKind(IntEnum):
-    """What happened at the door."""
+    """What happened at the door. From ``FIRST_INCIDENT`` on it is an incident, not an entry."""
 
     OPENED_BY_HUB = 1
     OPENED_BY_LIST = 2  # offline, by the list that the controller compiled
@@ -28,10 +28,37 @@ class EntryKind(IntEnum):
     DENIED_OFFLINE = 5
     OPENED_REMOTELY = 6
     OVERFLOW = 7  # the lock's ring was full: ``count`` older entries are lost
+    OFFICE_STARTED = 8  # the lock stays open
+    OFFICE_ENDED = 9  # and opens by credential again
+    PRIVACY_STARTED = 10  # somebody inside wants to be alone
+    PRIVACY_ENDED = 11
+    TAG_ENROLLED = 12  # held to the reader within the time that ``command_id`` gave
+    LOCKER_TAKEN = 13  # a free locker is the presenter's until it is freed
+    LOCKER_FREED = 14
+    LEFT_OPEN = 32  # for longer than the lock's settings allow
+    CLOSED = 33  # the door that had been left open or forced is shut
+    INTRUSION = 34  # the door was opened without a credential or the inside handle
+    TAMPER = 35  # the case was opened
+    TAMPER_ENDED = 36
+    BATTERY_LOW = 37  # ``count`` per cent are left
+    KEYPAD_WAITS = 38  # too many wrong codes: ``count`` in a row
+    KEYPAD_OFF = 39  # until a valid tag or digital key, or an admin, clears it
+    KEYPAD_CLEARED = 40
+
+
+FIRST_INCIDENT: Final = EntryKind.LEFT_OPEN
+
+
+class CredentialKind(IntEnum):
+    """What was presented to a lock."""
+
+    TAG = 1
+    DIGITAL_KEY = 2
+    PIN = 3
 
 
 class DenyReason(IntEnum):
-    """Why a door stayed shut. The checks run in this order and the first that fails names it."""
+    """Why a door stayed shut: the first check that failed, see docs/algorithms/tag-decision.md."""
 
     UNKNOWN_CREDENTIAL = 1
     CREDENTIAL_BLOCKED = 2
@@ -41,6 +68,12 @@ class DenyReason(IntEnum):
     NO_ACCESS_TO_LOCK = 6
     OUTSIDE_SCHEDULE = 7
     CLOCK_UNCERTAIN = 8  # a schedule would have to be judged and nobody knows the time
+    PERSON_NOT_YET = 9  # the person's stay has not begun
+    PRIVACY = 10  # somebody inside wants to be alone
+    KEYPAD_WAITS = 11  # too many wrong codes, no code is tried for a while
+    KEYPAD_OFF = 12  # far too many; or the lock has no keypad in use
+    DOCUMENT_EXPIRED = 13  # of the digital key
+    LOCKER_TAKEN = 14  # by somebody else
 
 
 class CommandOutcome(IntEnum):
@@ -50,6 +83,15 @@ class CommandOutcome(IntEnum):
     REFUSED = 2
     EXPIRED = 3
     UNREACHABLE = 4  # the lock did not answer the hub
+    DONE = 5  # what it ordered is not an opening
+
+
+class LockMode(IntEnum):
+    """How a lock stands."""
+
+    NORMAL = 0
+    OFFICE = 1  # it stays open
+    PRIVACY = 2  # it opens to those only who may override privacy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +104,8 @@ class LockStatus:
     log_epoch: Annotated[Uint, Key(4)]
     list_hash: Annotated[Digest | None, Key(5)] = None
     """SHA-256 of the offline list that the lock has confirmed to hold."""
+    battery: Annotated[int | None, Range(0, 100), Key(6)] = None  # per cent
+    mode: Annotated[LockMode | None, Key(7)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +137,7 @@ class Entry:
     credential_digest: Annotated[Id | None, Key(9)] = None  # of what was presented
     command_id: Annotated[Id | None, Key(10)] = None
     count: Annotated[Uint | None, Key(11)] = None
+    credential_kind: Annotated[CredentialKind | None, Key(12)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +206,7 @@ class SectionKind(IntEnum):
     PEOPLE = 3
     LOCKS = 4
     OFFLINE_LIST = 5
+    HOLIDAYS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,10 +240,10 @@ class Ack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Controller to hub: open this lock now, once. ``sealed`` is for the lock only."""
+    """Controller to hub: have this lock obey now, once. ``sealed`` is for the lock only."""
 
     command_id: Annotated[Id, Key(1)]
     lock_id: Annotated[Id, Key(2)]
     issued_ms: Annotated[Uint, Key(3)]  # UTC of the link clock
     ttl_s: Annotated[int, Range(1, 10), Key(4)]
-    sealed: Annotated[bytes, Size(1, 200), Key(5)]  # a sealing.OpenOrder
+    sealed: Annotated[bytes, Size(1, 200), Key(5)]  # a sealing.LockOrder

@@ -12,6 +12,7 @@ is what lets sealed things be named by their hash.
 
 import hmac
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -29,10 +30,12 @@ SIV_KEY_BYTES: Final = 64
 DIGEST_BYTES: Final = 16
 TAG_BYTES_MIN: Final = 4
 TAG_BYTES_MAX: Final = 10
+PIN_DIGITS_MIN: Final = 6
+PIN_DIGITS_MAX: Final = 10
 
 LOCK_TICKET: Final = "lock ticket"  # purpose of a LockTicket under the seal key
 HUB_TICKET: Final = "hub ticket"  # purpose of a HubTicket under the hub key
-OPEN_ORDER: Final = "open order"  # purpose of an OpenOrder under the seal key
+LOCK_ORDER: Final = "lock order"  # purpose of a LockOrder under the seal key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,20 @@ class HubTicket:
     link_key: Annotated[bytes, Size(SIV_KEY_BYTES, SIV_KEY_BYTES), Key(3)]
 
 
+class OrderKind(IntEnum):
+    """What a lock is told to do now."""
+
+    OPEN = 1
+    START_OFFICE = 2  # stay open until told otherwise, or for ``seconds`` of the calendar
+    END_OFFICE = 3
+    ENROL_TAG = 4  # report the next tag instead of judging it, within ``seconds``
+    CLEAR_KEYPAD = 5  # forget the wrong codes
+    FREE_LOCKER = 6  # the locker is nobody's again
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOrder:
-    """A remote opening, readable by its lock only. The number only grows, so it works once.
+class LockOrder:
+    """An order of the controller, readable by its lock only. The number only grows: it works once.
 
     It works at once or never: who keeps the frame back is too late by the lock's own calendar.
     """
@@ -82,6 +96,8 @@ class OpenOrder:
     command_id: Annotated[Id, Key(1)]
     number: Annotated[int, Range(1, wire.INT_MAX), Key(2)]
     until_ms: Annotated[Uint, Key(3)]  # of the calendar, the first instant that is too late
+    kind: Annotated[OrderKind, Key(4)]
+    seconds: Annotated[int | None, Range(1, 86_400), Key(5)] = None
 
 
 def seal_key(
@@ -168,6 +184,39 @@ def tag_digest(tag_number: bytes, tag_key: bytes) -> bytes:
             f"tag number has {len(tag_number)} bytes, {TAG_BYTES_MIN} to {TAG_BYTES_MAX} are read"
         )
     return hmac.digest(tag_key, b"tag" + tag_number, sha256)[:DIGEST_BYTES]
+
+
+def pin_digest(pin: str, tag_key: bytes) -> bytes:
+    """Return what a PIN is called everywhere but at the keypad and where it is made.
+
+    Only lock and controller know the key, so nobody who finds the digest can try all PINs.
+
+    Args:
+        pin: 6 to 10 decimal digits.
+        tag_key: The site's key.
+
+    Returns:
+        16 bytes.
+
+    Raises:
+        ProtocolError: It is no PIN.
+    """
+    if not (pin.isascii() and pin.isdecimal() and PIN_DIGITS_MIN <= len(pin) <= PIN_DIGITS_MAX):
+        raise ProtocolError(f"a PIN has {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits")
+    return hmac.digest(tag_key, b"pin" + pin.encode(), sha256)[:DIGEST_BYTES]
+
+
+def phone_digest(public_key: bytes, tag_key: bytes) -> bytes:
+    """Return what a digital key is called on the link.
+
+    Args:
+        public_key: Ed25519, 32 bytes, of the phone.
+        tag_key: The site's key.
+
+    Returns:
+        16 bytes.
+    """
+    return hmac.digest(tag_key, b"phone" + public_key, sha256)[:DIGEST_BYTES]
 
 
 def _agree(private: X25519PrivateKey, public: X25519PublicKey) -> bytes:

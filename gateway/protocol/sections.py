@@ -6,6 +6,7 @@ switches to the new state only when all of them are there.
 
 import hashlib
 from dataclasses import dataclass
+from enum import IntEnum, IntFlag
 from typing import Annotated, Final
 
 from gateway.protocol import cbor, wire
@@ -20,14 +21,36 @@ GRANTS_MAX: Final = 360  # the largest lock's capacity
 
 PURGE_MAX: Final = 20
 SCHEDULES_PER_LIST_MAX: Final = 6  # with 360 grants the fullest list still fits into a section
+HOLIDAYS_MAX: Final = 40  # of a site, at one time
 DAY_MINUTES: Final = 1440
+HOLIDAY: Final = 7  # the weekday of a holiday, where a schedule observes them
+
+
+class Privilege(IntFlag):
+    """What a person may do at a door beyond opening it."""
+
+    OFFICE = 1  # start and end office mode
+    OVERRIDE_PRIVACY = 2
+    EXTENDED_OPENING = 4  # the door stays open for longer
+
+
+PRIVILEGES_MAX: Final = 7
+
+
+class OfficeMode(IntEnum):
+    """How a lock comes to stay open."""
+
+    NONE = 0
+    BY_HAND = 1  # a credential with the privilege, held to it, starts and ends it
+    EASY = 2  # within its times any presentation of one with the privilege starts or ends it
+    SCHEDULED = 3  # it starts and ends with its times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """A weekly time in the site's zone, in minutes of the day; the end is outside."""
 
-    weekday: Annotated[int, Range(0, 6), Key(1)]  # Monday is 0
+    weekday: Annotated[int, Range(0, HOLIDAY), Key(1)]  # Monday is 0
     start_min: Annotated[int, Range(0, DAY_MINUTES - 1), Key(2)]
     end_min: Annotated[int, Range(1, DAY_MINUTES), Key(3)]
 
@@ -36,11 +59,31 @@ Windows = Annotated[tuple[Window, ...], Size(0, WINDOWS_MAX)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Weekly windows, by the clock on the site's wall. No window means never."""
+
+    windows: Annotated[Windows, Key(1)]
+    observes_holidays: Annotated[bool, Key(2)]
+    """On a holiday the windows of ``HOLIDAY`` count instead of the weekday's. Where this is False
+    a holiday is a day like any other."""
+    from_day: Annotated[Uint | None, Key(3)] = None  # first day, counted from 1970-01-01
+    until_day: Annotated[Uint | None, Key(4)] = None  # first day outside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holiday:
+    """Days that are holidays at the site, by the calendar on its wall."""
+
+    day: Annotated[Uint, Key(1)]  # the first, counted from 1970-01-01
+    days: Annotated[int, Range(1, 31), Key(2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a group may open. No window means never."""
+    """When a group may open."""
 
     schedule_id: Annotated[Id, Key(1)]
-    windows: Annotated[Windows, Key(2)]
+    times: Annotated[Times, Key(2)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +93,8 @@ class Group:
     group_id: Annotated[Id, Key(1)]
     lock_ids: Annotated[tuple[Id, ...], Size(0, 16), Key(2)]
     schedule_id: Annotated[Id | None, Key(3)] = None
+    starts_at_s: Annotated[Uint | None, Key(4)] = None
+    ends_at_s: Annotated[Uint | None, Key(5)] = None  # the first instant outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +115,24 @@ class Person:
     group_ids: Annotated[tuple[Id, ...], Size(0, 100), Key(3)]
     credentials: Annotated[tuple[Credential, ...], Size(0, 20), Key(4)]
     ends_at_s: Annotated[Uint | None, Key(5)] = None
+    starts_at_s: Annotated[Uint | None, Key(6)] = None
+    privileges: Annotated[int | None, Range(0, PRIVILEGES_MAX), Key(7)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSettings:
+    """How a lock behaves. Zone and holidays stand in its offline list."""
+
+    open_s: Annotated[int, Range(1, 240), Key(1)]
+    extended_open_s: Annotated[int, Range(1, 240), Key(2)]  # for those with the privilege
+    memory_days: Annotated[int, Range(0, 255), Key(3)]  # 0 switches the audit-trail memory off
+    left_open_s: Annotated[int, Range(0, 3600), Key(4)]  # 0: no alarm
+    office: Annotated[OfficeMode, Key(5)]
+    toggle: Annotated[bool, Key(6)]  # a presentation opens the lock for good, the next one ends it
+    privacy: Annotated[bool, Key(7)]  # the button inside works
+    keypad: Annotated[bool, Key(8)]
+    free_locker: Annotated[bool, Key(9)]  # whoever takes it keeps it until it is freed
+    office_times: Annotated[Times | None, Key(10)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,21 +141,31 @@ class LockSettings:
 
     lock_id: Annotated[Id, Key(1)]
     serial: Annotated[str, Size(1, 40), Key(2)]  # the lock's radio address until it is paired
-    open_s: Annotated[int, Range(1, 240), Key(3)]
-    memory_days: Annotated[int, Range(0, 255), Key(4)]  # 0 switches the audit-trail memory off
-    pairing: Annotated[bytes, Size(1, 400), Key(5)]  # sealing.Pairing with its MAC, for the lock
-    lock_ticket: Annotated[bytes, Size(1, 400), Key(6)]  # sealed for the lock
-    hub_ticket: Annotated[bytes, Size(1, 400), Key(7)]  # sealed for the hub
+    door: Annotated[DoorSettings, Key(3)]
+    pairing: Annotated[bytes, Size(1, 400), Key(4)]  # sealing.Pairing with its MAC, for the lock
+    lock_ticket: Annotated[bytes, Size(1, 400), Key(5)]  # sealed for the lock
+    hub_ticket: Annotated[bytes, Size(1, 400), Key(6)]  # sealed for the hub
+
+
+Places = Annotated[
+    tuple[Annotated[int, Range(0, SCHEDULES_PER_LIST_MAX - 1)], ...],
+    Size(1, SCHEDULES_PER_LIST_MAX),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineGrant:
-    """A credential that the lock may open to by itself."""
+    """A credential that the lock may open to by itself. It takes one of the lock's slots."""
 
     credential_digest: Annotated[Id, Key(1)]
-    schedule: Annotated[int | None, Range(0, SCHEDULES_PER_LIST_MAX - 1), Key(2)] = None
-    """Place in the list's schedules; None means at all times."""
+    schedules: Annotated[Places | None, Key(2)] = None
+    """Places in the list's schedules, any of which will do; None means at all times."""
     ends_at_s: Annotated[Uint | None, Key(3)] = None
+    starts_at_s: Annotated[Uint | None, Key(4)] = None
+    privileges: Annotated[int | None, Range(0, PRIVILEGES_MAX), Key(5)] = None
+
+
+Holidays = Annotated[tuple[Holiday, ...], Size(1, HOLIDAYS_MAX)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +178,7 @@ class OfflineList:
 
     lock_id: Annotated[Id, Key(1)]
     time_zone: Annotated[str, Size(1, 64), Key(2)]
-    schedules: Annotated[tuple[Windows, ...], Size(0, SCHEDULES_PER_LIST_MAX), Key(3)]
+    schedules: Annotated[tuple[Times, ...], Size(0, SCHEDULES_PER_LIST_MAX), Key(3)]
     grants: Annotated[tuple[OfflineGrant, ...], Size(0, GRANTS_MAX), Key(4)]
     purge: Annotated[tuple[Id, ...], Size(0, PURGE_MAX), Key(5)]
     """Credential digests that the audit-trail memory must forget."""
@@ -115,9 +188,10 @@ class OfflineList:
     A lock forgets its whole memory at a new list that has this and takes back other openings than
     the list before: a hub that was behind may have granted one after this instant.
     """
+    holidays: Annotated[Holidays | None, Key(7)] = None  # where some times here observe them
 
 
-Item = Root | Schedule | Group | Person | LockSettings | OfflineList
+Item = Root | Schedule | Group | Person | LockSettings | OfflineList | Holiday
 
 ITEM_TYPES: Final[dict[SectionKind, type[Item]]] = {
     SectionKind.INDEX: Root,
@@ -126,8 +200,13 @@ ITEM_TYPES: Final[dict[SectionKind, type[Item]]] = {
     SectionKind.PEOPLE: Person,
     SectionKind.LOCKS: LockSettings,
     SectionKind.OFFLINE_LIST: OfflineList,
+    SectionKind.HOLIDAYS: Holiday,
 }
-_ITEMS: Final = {SectionKind.INDEX: Size(0, ROOTS_MAX), SectionKind.OFFLINE_LIST: Size(1, 1)}
+_ITEMS: Final = {
+    SectionKind.INDEX: Size(0, ROOTS_MAX),
+    SectionKind.OFFLINE_LIST: Size(1, 1),
+    SectionKind.HOLIDAYS: Size(0, HOLIDAYS_MAX),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Table
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 from controller.db.metadata import metadata
 from controller.db.types import Json, UtcDateTime
@@ -39,6 +49,34 @@ site_roles: Final = Table(
     metadata,
     Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
     Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
-    Column("role", String(20), nullable=False),  # owner, admin, installer
+    Column("role", String(40), nullable=False),  # a SiteRole, or the id of a custom role
+    Column("ends_at", UtcDateTime),  # link clock; of an installer's grant, NULL: no end
+    Column("granted_by", String(32)),  # account id
     Index(None, "account_id"),
+)
+
+custom_roles: Final = Table(
+    "custom_roles",
+    metadata,
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("rights", Json, nullable=False),  # the Actions that it gives, sorted
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("site_id", "name"),
+)
+
+invitations: Final = Table(
+    "invitations",
+    metadata,
+    # Whoever holds the token joins a person of a site with an account of his own.
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("person_id", String(32), nullable=False),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),  # link clock, as both others
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("accepted_at", UtcDateTime),
+    ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
+    Index(None, "site_id", "person_id"),
 )

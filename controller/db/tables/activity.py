@@ -1,4 +1,4 @@
-"""Entries: what happened at the doors. Written once, never changed."""
+"""What happened: entries at the doors, and incidents, which are everything else."""
 
 from typing import Final
 
@@ -7,19 +7,24 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
     String,
     Table,
+    UniqueConstraint,
+    text,
 )
 
 from controller.db.metadata import metadata
-from controller.db.types import UtcDateTime
+from controller.db.types import Json, UtcDateTime
 
 entries: Final = Table(
     "entries",
     metadata,
+    # All that a lock has written down, its incidents too: its sequence has no holes but by loss.
+    # Written once, never changed.
     Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
     Column("lock_id", String(32), primary_key=True),
     Column("log_epoch", BigInteger, primary_key=True),
@@ -37,5 +42,73 @@ entries: Final = Table(
     Column("person_id", String(32)),
     Column("command_id", String(32)),
     Column("count", BigInteger),
+    Column("credential_kind", Integer),  # gateway.protocol.messages.CredentialKind
     Index(None, "site_id", "received_at"),
+)
+
+entry_logs: Final = Table(
+    "entry_logs",
+    metadata,
+    # What the plan's retention has removed of a lock's log, so that it does not look like a gap.
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("lock_id", String(32), primary_key=True),
+    Column("log_epoch", BigInteger, primary_key=True),
+    Column("removed_up_to", BigInteger, nullable=False),  # sequence, inside
+)
+
+incidents: Final = Table(
+    "incidents",
+    metadata,
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(30), nullable=False),  # domain.incidents.IncidentKind
+    Column("lock_id", String(32)),
+    Column("hub_id", String(32)),
+    Column("at", UtcDateTime, nullable=False),  # by the clock of who noticed
+    Column("received_at", UtcDateTime, nullable=False),  # calendar of the controller
+    Column("over_at", UtcDateTime),  # when it was over; NULL: it goes on, or has no end
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String(32)),  # account id
+    Column("facts", Json, nullable=False),
+    Column("once_key", String(120)),  # the same incident is written once, however often it is told
+    UniqueConstraint("site_id", "once_key"),
+    Index(None, "site_id", "received_at"),
+    Index(
+        "ix_incidents_going_on",
+        "site_id",
+        "kind",
+        sqlite_where=text("over_at IS NULL"),
+        postgresql_where=text("over_at IS NULL"),
+    ),
+)
+
+notification_rules: Final = Table(
+    "notification_rules",
+    metadata,
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("kinds", Json, nullable=False),  # of entries and incidents, sorted
+    Column("lock_ids", Json),  # NULL: all locks
+    Column("person_ids", Json),  # whose entries; NULL: everybody's
+    Column("schedule_id", String(32)),  # NULL: at all times
+    Column("by_mail", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["site_id", "schedule_id"], ["schedules.site_id", "schedules.id"]),
+    UniqueConstraint("site_id", "name"),
+)
+
+notification_receivers: Final = Table(
+    "notification_receivers",
+    metadata,
+    Column("site_id", String(32), primary_key=True),
+    Column("rule_id", String(32), primary_key=True),
+    Column("person_id", String(32), primary_key=True),
+    ForeignKeyConstraint(
+        ["site_id", "rule_id"], ["notification_rules.site_id", "notification_rules.id"]
+    ),
+    ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
+    Index(None, "site_id", "person_id"),
 )

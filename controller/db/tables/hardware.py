@@ -14,7 +14,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from controller.db.metadata import metadata
@@ -78,10 +80,18 @@ locks: Final = Table(
     Column("public_key", LargeBinary(32), nullable=False),  # X25519, from the sticker
     Column("pairing", LargeBinary(400), nullable=False),  # sealing.SignedPairing, made once
     Column("capacity", Integer, nullable=False),  # offline credentials: 39 or 360
+    Column("repeater_id", String(32)),  # NULL: the hub reaches it directly
     Column("open_s", Integer, nullable=False),
+    Column("extended_open_s", Integer, nullable=False, server_default=text("15")),
     Column("memory_days", Integer, nullable=False),
+    Column("left_open_s", Integer, nullable=False, server_default=text("30")),  # 0: no alarm
+    Column("office", String(10), nullable=False, server_default="by_hand"),
+    Column("office_schedule_id", String(32)),  # of easy and scheduled office mode
+    Column("toggle", Boolean, nullable=False, server_default=false()),
+    Column("privacy", Boolean, nullable=False, server_default=true()),
+    Column("keypad", Boolean, nullable=False, server_default=false()),
     Column("epoch", Integer, nullable=False),
-    Column("open_number", BigInteger, nullable=False),  # of the last remote opening
+    Column("order_number", BigInteger, nullable=False),  # of the last order
     Column("created_at", UtcDateTime, nullable=False),
     # Wanted and confirmed offline list, by hash.
     Column("list_wanted", LargeBinary(32)),
@@ -89,11 +99,45 @@ locks: Final = Table(
     Column("list_confirmed_at", UtcDateTime),
     Column("paired", Boolean, nullable=False),
     Column("online", Boolean),
+    Column("online_since", UtcDateTime),
+    Column("battery", Integer),  # per cent, as last told
+    Column("mode", Integer),  # gateway.protocol.messages.LockMode, as last told
+    Column("released_at", UtcDateTime),  # leaves the site: its last list is empty
     Column("log_epoch", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     ForeignKeyConstraint(["site_id", "hub_id"], ["hubs.site_id", "hubs.id"]),
+    ForeignKeyConstraint(["site_id", "repeater_id"], ["repeaters.site_id", "repeaters.id"]),
+    ForeignKeyConstraint(["site_id", "office_schedule_id"], ["schedules.site_id", "schedules.id"]),
     UniqueConstraint("serial"),
     Index(None, "site_id", "hub_id"),
+)
+
+repeaters: Final = Table(
+    "repeaters",
+    metadata,
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("hub_id", String(32), nullable=False),
+    Column("parent_id", String(32)),  # the repeater between it and the hub; NULL: none
+    Column("serial", String(40), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["site_id", "hub_id"], ["hubs.site_id", "hubs.id"]),
+    ForeignKeyConstraint(["site_id", "parent_id"], ["repeaters.site_id", "repeaters.id"]),
+    Index(None, "site_id", "hub_id"),
+)
+
+offline_lists: Final = Table(
+    "offline_lists",
+    metadata,
+    # The lists that a lock is to hold or may hold still: what a revocation is judged by.
+    Column("site_id", String(32), primary_key=True),
+    Column("lock_id", String(32), primary_key=True),
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("data", LargeBinary, nullable=False),  # the section, at most 12 KiB
+    Column("compiled_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["site_id", "lock_id"], ["locks.site_id", "locks.id"]),
 )
 
 commands: Final = Table(
@@ -103,11 +147,13 @@ commands: Final = Table(
     Column("id", String(32), primary_key=True),
     Column("hub_id", String(32), nullable=False),
     Column("lock_id", String(32), nullable=False),
-    Column("number", BigInteger, nullable=False),  # of the lock's open orders
+    Column("kind", String(16), nullable=False, server_default="open"),  # domain.hardware.OrderKind
+    Column("seconds", Integer),
+    Column("number", BigInteger, nullable=False),  # of the lock's orders
     Column("actor_id", String(32)),
     Column("actor_name", String(100), nullable=False),
     Column("state", String(12), nullable=False),
-    # queued, sent, opened, refused, expired, unreachable, unknown
+    # queued, sent, opened, done, refused, expired, unreachable, unknown
     Column("created_at", UtcDateTime, nullable=False),  # calendar
     Column("issued_at", UtcDateTime, nullable=False),  # link clock; it lives 10 s from here
     Column("finished_at", UtcDateTime),
@@ -117,5 +163,33 @@ commands: Final = Table(
         "issued_at",
         sqlite_where=text("state IN ('queued', 'sent')"),
         postgresql_where=text("state IN ('queued', 'sent')"),
+    ),
+)
+
+enrolments: Final = Table(
+    "enrolments",
+    metadata,
+    # A tag that is awaited at a lock: the next one held to its reader is somebody's.
+    Column("site_id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),  # of the command
+    Column("lock_id", String(32), nullable=False),
+    Column("person_id", String(32), nullable=False),
+    Column("label", String(60), nullable=False),
+    Column("offline", Boolean, nullable=False),
+    Column("actor_id", String(32)),
+    Column("actor_name", String(100), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),  # calendar
+    Column("until", UtcDateTime, nullable=False),  # calendar
+    Column("state", String(12), nullable=False),  # waiting, presented, enrolled, refused, expired
+    Column("digest", LargeBinary(16)),  # of the tag that was presented
+    Column("refusal", String(60)),  # code of why the tag was not taken
+    Column("credential_id", String(32)),
+    ForeignKeyConstraint(["site_id", "lock_id"], ["locks.site_id", "locks.id"]),
+    ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
+    Index(
+        "ix_enrolments_open",
+        "until",
+        sqlite_where=text("state IN ('waiting', 'presented')"),
+        postgresql_where=text("state IN ('waiting', 'presented')"),
     ),
 )

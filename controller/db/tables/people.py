@@ -13,6 +13,8 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
+    text,
 )
 
 from controller.db.metadata import metadata
@@ -26,8 +28,12 @@ people: Final = Table(
     Column("name", String(100), nullable=False),
     Column("email", String(254)),
     Column("account_id", String(32), ForeignKey("accounts.id")),
+    Column("is_guest", Boolean, nullable=False, server_default=false()),
     Column("subscribed_at", UtcDateTime),  # NULL: takes no seat and opens nothing
+    Column("starts_at", UtcDateTime),  # opens nothing before; the seat is held from the start
     Column("expires_at", UtcDateTime),
+    Column("privileges", Integer, nullable=False, server_default=text("0")),
+    # gateway.protocol.sections.Privilege
     Column("created_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
     Index("ix_people_subscribed", "site_id", "subscribed_at"),
@@ -39,8 +45,11 @@ credentials: Final = Table(
     Column("site_id", String(32), primary_key=True),
     Column("id", String(32), primary_key=True),
     Column("person_id", String(32), nullable=False),
-    Column("kind", String(10), nullable=False),  # tag
-    Column("digest", LargeBinary(16), nullable=False),  # keyed; the number is stored nowhere
+    Column("kind", String(12), nullable=False),  # tag, digital_key, pin
+    Column("digest", LargeBinary(16), nullable=False),  # keyed; number and PIN are stored nowhere
+    Column("public_key", LargeBinary(32)),  # Ed25519, of a digital key's phone
+    Column("document_issued_at", UtcDateTime),  # of its newest access document; calendar
+    Column("custom", Boolean, nullable=False, server_default=false()),  # a PIN its holder chose
     Column("label", String(60), nullable=False),
     Column("offline", Boolean, nullable=False),  # explicit offline access
     Column("blocked_at", UtcDateTime),
