@@ -26,16 +26,21 @@ from gateway.protocol.messages import (
     Status,
     Welcome,
 )
+from gateway.protocol.sealing import OrderKind
 from gateway.protocol.sections import (
     Credential,
+    DoorSettings,
     Group,
+    Holiday,
     LockSettings,
+    OfficeMode,
     OfflineGrant,
     OfflineList,
     Person,
     Schedule,
     Section,
-    Windows,
+    Times,
+    Window,
 )
 from gateway.protocol.topics import DownKind, Topic, UpKind
 
@@ -44,11 +49,27 @@ M = TypeVar("M")
 NOON = 1_800_000_000 - 1_800_000_000 % 86_400 + 12 * 3600  # a day in 2027
 FAR = NOON + 365 * 86_400
 DAY = 86_400
+DOOR = DoorSettings(
+    open_s=5,
+    extended_open_s=20,
+    memory_days=7,
+    left_open_s=60,
+    office=OfficeMode.NONE,
+    toggle=False,
+    privacy=False,
+    keypad=False,
+    free_locker=False,
+)
 
 
 def ident(text: str) -> bytes:
     """Return 16 bytes that stand for a name."""
     return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def weekly(*windows: Window) -> Times:
+    """Return times that know neither holidays nor dates."""
+    return Times(windows=windows, observes_holidays=False)
 
 
 def secret(text: str) -> bytes:
@@ -61,12 +82,12 @@ class Plan:
     """The access state of one hub, as an administrator would think of it."""
 
     zone: str = "UTC"
-    schedules: dict[str, Windows] = field(default_factory=dict)
+    schedules: dict[str, Times] = field(default_factory=dict)
+    holidays: tuple[Holiday, ...] = ()
     groups: dict[str, tuple[tuple[str, ...], str | None]] = field(default_factory=dict)
     people: tuple[Person, ...] = ()
     lists: dict[str, OfflineList] = field(default_factory=dict)
-    open_s: int = 5
-    memory_days: int = 7
+    doors: dict[str, DoorSettings] = field(default_factory=dict)  # by lock, DOOR for the others
     people_per_section: int = 50
     with_index: bool = False
 
@@ -177,8 +198,8 @@ class Cloud:
             self.settings(hub_id, name, lock) for name, lock in self.lock_names[hub_id].items()
         )
         schedules = tuple(
-            Schedule(schedule_id=ident(f"schedule {name}"), windows=windows)
-            for name, windows in plan.schedules.items()
+            Schedule(schedule_id=ident(f"schedule {name}"), times=times)
+            for name, times in plan.schedules.items()
         )
         groups = tuple(
             Group(
@@ -191,6 +212,7 @@ class Cloud:
         size = plan.people_per_section
         return [
             sections.build(SectionKind.SCHEDULES, schedules),
+            sections.build(SectionKind.HOLIDAYS, plan.holidays),
             sections.build(SectionKind.GROUPS, groups),
             sections.build(SectionKind.LOCKS, locks),
             *(
@@ -222,8 +244,7 @@ class Cloud:
         return LockSettings(
             lock_id=lock_id,
             serial=lock.serial,
-            open_s=plan.open_s,
-            memory_days=plan.memory_days,
+            door=plan.doors.get(name, DOOR),
             pairing=sealing.sign_pairing(pairing, lock.sticker_secret),
             lock_ticket=sealing.seal(seal_key, lock_ticket, purpose=sealing.LOCK_TICKET),
             hub_ticket=sealing.seal(hub_key, hub_ticket, purpose=sealing.HUB_TICKET),
@@ -237,8 +258,10 @@ class Cloud:
         issued_ms: int,
         until_ms: int,
         number: int | None = None,
+        kind: OrderKind = OrderKind.OPEN,
+        seconds: int | None = None,
     ) -> tuple[bytes, Received]:
-        """Sign an order to open a lock."""
+        """Sign an order to a lock."""
         self.order_number += 1
         number = number or self.order_number
         command_id = ident(f"command {self.order_number}")
@@ -250,13 +273,15 @@ class Cloud:
             lock_id=self.lock_id(name),
             epoch=self.epoch,
         )
-        order = sealing.OpenOrder(command_id=command_id, number=number, until_ms=until_ms)
+        order = sealing.LockOrder(
+            command_id=command_id, number=number, until_ms=until_ms, kind=kind, seconds=seconds
+        )
         command = Command(
             command_id=command_id,
             lock_id=self.lock_id(name),
             issued_ms=issued_ms,
             ttl_s=10,
-            sealed=sealing.seal(seal_key, order, purpose=sealing.OPEN_ORDER),
+            sealed=sealing.seal(seal_key, order, purpose=sealing.LOCK_ORDER),
         )
         return command_id, self.signed(hub_id, DownKind.COMMAND, command)
 
@@ -341,6 +366,7 @@ def person(
     groups: tuple[str, ...] = (),
     subscribed: bool = True,
     ends_at_s: int | None = None,
+    privileges: int | None = None,
 ) -> Person:
     """Return somebody with tags."""
     return Person(
@@ -351,6 +377,7 @@ def person(
             Credential(credential_digest=digest, blocked=False) for digest in digests
         ),
         ends_at_s=ends_at_s,
+        privileges=privileges,
     )
 
 
@@ -366,9 +393,10 @@ def offline_list(
     lock_id: bytes,
     *grants: OfflineGrant,
     zone: str = "UTC",
-    schedules: tuple[Windows, ...] = (),
+    schedules: tuple[Times, ...] = (),
     purge: tuple[bytes, ...] = (),
     purge_before_s: int | None = None,
+    holidays: tuple[Holiday, ...] | None = None,
 ) -> OfflineList:
     """Return what a lock may open by itself."""
     return OfflineList(
@@ -378,4 +406,5 @@ def offline_list(
         grants=grants,
         purge=purge,
         purge_before_s=purge_before_s,
+        holidays=holidays,
     )

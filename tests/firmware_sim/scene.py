@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from firmware_sim.inputs import FactoryReset, Press, RadioHeard
 from gateway.protocol.messages import EntryKind
 from gateway.protocol.sections import OfflineGrant, OfflineList, Window
-from tests.firmware_sim.cloud import FAR, Cloud, offline_list, person
+from tests.firmware_sim.cloud import FAR, Cloud, offline_list, person, weekly
 from tests.firmware_sim.world import Hub, Lock, World
 
 ANN = bytes.fromhex("04a1000001")  # may open every lock at all times
@@ -19,7 +19,7 @@ OPENINGS = (
     EntryKind.OPENED_BY_MEMORY,
     EntryKind.OPENED_REMOTELY,
 )
-OFFICE_HOURS = tuple(Window(weekday=day, start_min=480, end_min=1080) for day in range(5))
+OFFICE_HOURS = weekly(*(Window(weekday=day, start_min=480, end_min=1080) for day in range(5)))
 
 
 @dataclass
@@ -126,7 +126,7 @@ def list_of(cloud: Cloud, lock: str, *more: bytes) -> OfflineList:
     return offline_list(
         cloud.lock_id(lock),
         OfflineGrant(credential_digest=cloud.digest(BEN)),
-        OfflineGrant(credential_digest=cloud.digest(CAT), schedule=0),
+        OfflineGrant(credential_digest=cloud.digest(CAT), schedules=(0,)),
         *(OfflineGrant(credential_digest=cloud.digest(tag)) for tag in more),
         schedules=(OFFICE_HOURS,),
     )

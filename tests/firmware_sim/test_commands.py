@@ -28,7 +28,7 @@ def outcomes(made: Scene) -> list[CommandOutcome]:
 
 def open_frames(made: Scene) -> list[bytes]:
     """Return what somebody with a radio has recorded of orders."""
-    recorded = [data for data in made.hub.frames if decode(data).kind is FrameKind.OPEN]
+    recorded = [data for data in made.hub.frames if decode(data).kind is FrameKind.ORDER]
     assert recorded
     return recorded
 
