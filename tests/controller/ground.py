@@ -456,7 +456,7 @@ def _lock(site_id: SiteId, hub: Hub, number: int) -> dict[str, Any]:
         "open_s": 6,
         "memory_days": 7,
         "epoch": 1,
-        "open_number": 0,
+        "order_number": 0,
         "created_at": NOW,
         "paired": False,
         "log_epoch": 0,

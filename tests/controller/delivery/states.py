@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.delivery.compile import Compiled, HubIdentity, Secrets
 from controller.domain.access import Credential, CredentialKind, Person
+from controller.domain.hardware import DoorSettings
 from controller.domain.ids import (
     CredentialId,
     GroupId,
@@ -70,8 +71,7 @@ def lock(number: int, *, hub_number: int = 0, **changes: Any) -> Lock:
         "public_key": x25519(number).public_key().public_bytes_raw(),
         "pairing": b"pairing",
         "capacity": 360,
-        "open_s": 6,
-        "memory_days": 7,
+        "door": DoorSettings(open_s=6),
         "epoch": 1,
     }
     return Lock(**values | changes)
@@ -160,7 +160,19 @@ WINDOWS: Final = st.builds(
     st.integers(0, 6),
     st.sets(st.integers(0, 1439), min_size=2, max_size=2),
 )
-SCHEDULES: Final = st.lists(WINDOWS, min_size=1, max_size=4).map(Schedule.of)
+
+
+def _apart(windows: list[Window]) -> list[Window]:
+    """Those windows that overlap none before them."""
+    kept: list[Window] = []
+    for window in sorted(windows):
+        last = kept[-1] if kept else None
+        if not last or last.weekday != window.weekday or last.end_min <= window.start_min:
+            kept.append(window)
+    return kept
+
+
+SCHEDULES: Final = st.lists(WINDOWS, min_size=1, max_size=4).map(_apart).map(Schedule.of)
 
 
 @st.composite

@@ -47,7 +47,7 @@ async def state_of(ground: Ground) -> str:
     return str((await ground.row(commands, id=ORDER)).state)
 
 
-def order_in(ground: Ground, command: Command) -> sealing.OpenOrder:
+def order_in(ground: Ground, command: Command) -> sealing.LockOrder:
     """What the lock reads."""
     seal_key = sealing.seal_key(
         lock_key(ground.hub()),
@@ -56,7 +56,7 @@ def order_in(ground: Ground, command: Command) -> sealing.OpenOrder:
         lock_id=ground.hub().lock_id(),
         epoch=1,
     )
-    return sealing.unseal(seal_key, sealing.OpenOrder, command.sealed, purpose=sealing.OPEN_ORDER)
+    return sealing.unseal(seal_key, sealing.LockOrder, command.sealed, purpose=sealing.LOCK_ORDER)
 
 
 async def reply(ground: Ground, outcome: CommandOutcome, *, hub: Hub | None = None) -> None:
