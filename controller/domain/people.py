@@ -61,19 +61,44 @@ class SiteCredential:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seats:
+    """The user seats of a plan."""
+
+    limit: int
+    used: int
+
+    @property
+    def free(self) -> int:
+        """Return how many are left; none after a renewal with fewer seats than holders."""
+        return max(0, self.limit - self.used)
+
+    @property
+    def running_out(self) -> bool:
+        """Return whether four fifths are taken, or more."""
+        return self.used * 5 >= self.limit * 4
+
+
 class SeatsExhausted(Refused):
-    """All user seats of the plan are taken."""
+    """Fewer user seats of the plan are free than are to be taken."""
 
     code = "seats_exhausted"
 
-    def __init__(self, *, limit: int, used: int) -> None:
+    def __init__(self, *, limit: int, used: int, adding: int) -> None:
         super().__init__(
-            f"All {limit} user seats of the subscription are taken ({used} in use). Unsubscribe "
-            "or delete somebody, or redeem a voucher for more users.",
+            f"{used} of the subscription's {limit} user seats are taken, and {adding} more would "
+            "be too many. Unsubscribe or delete somebody, or redeem a voucher for more users.",
             limit=limit,
             used=used,
+            adding=adding,
             remedy="unsubscribe_or_redeem_plan_voucher",
         )
+
+
+class InvalidStay(Invalid):
+    """A stay that cannot be."""
+
+    code = "invalid_stay"
 
 
 class InvalidTagNumber(Invalid):
@@ -128,6 +153,27 @@ def tag_number(text: str) -> bytes:
 def ends_earlier(before: datetime | None, after: datetime | None) -> bool:
     """Return whether an end has been brought forward. A lock's memory may hold the later one."""
     return after is not None and (before is None or after < before)
+
+
+def starts_later(before: datetime | None, after: datetime | None) -> bool:
+    """Return whether a start has been put off. A lock's memory knows of none."""
+    return after is not None and (before is None or after > before)
+
+
+def require_stay(person: SitePerson) -> None:
+    """Refuse a stay that ends before it starts, and a guest without an end.
+
+    Raises:
+        InvalidStay: It names the field.
+    """
+    if person.is_guest and person.expires_at is None:
+        raise InvalidStay(
+            "expires_at: a guest has an end; say when, or add a person who is no guest.",
+            field="expires_at",
+        )
+    starts_at, expires_at = person.starts_at, person.expires_at
+    if starts_at is not None and expires_at is not None and expires_at <= starts_at:
+        raise InvalidStay("expires_at: a stay ends after it starts.", field="expires_at")
 
 
 def end_of_stay(instant: datetime | None, *, field: str) -> datetime | None:

@@ -9,13 +9,14 @@ from typing_extensions import TypedDict
 
 from controller.domain.access import CredentialKind
 from controller.domain.ids import CredentialId, PersonId, SiteId
-from controller.domain.people import SiteCredential, SitePerson
+from controller.domain.people import SiteCredential
 from controller.domain.roles import Action
 from controller.people import queries, repository
+from controller.people.forms import PersonIn, PersonOut, PersonPatch, SeatsOut, edit_of
 from controller.people.service import People
 from controller.people.tags import CredentialEdit, Tags
 from controller.web.api import Call, delete, get, patch, post
-from controller.web.fields import PRINTABLE, End, Name
+from controller.web.fields import PRINTABLE, End
 from controller.web.models import In, Out, Versioned
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 
@@ -24,13 +25,6 @@ PERSON = PEOPLE + "/{person_id}"
 CREDENTIALS = PERSON + "/credentials"
 CREDENTIAL = CREDENTIALS + "/{credential_id}"
 
-Email = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"
-    ),
-    PRINTABLE,
-]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), PRINTABLE]
 TagNumber = Annotated[
     str,
@@ -40,47 +34,6 @@ TagNumber = Annotated[
         examples=["04A1B2C3D4E5F6"],
     ),
 ]
-
-
-class PersonIn(In):
-    """A person to be."""
-
-    name: Name
-    email: Email | None = None
-    subscribed: Annotated[bool, Field(description="Takes a user seat of the plan.")] = False
-    expires_at: End = None
-
-
-@with_config(ConfigDict(extra="forbid", strict=True))
-class PersonPatch(TypedDict, total=False):
-    """What is to become of a person; what is left out stays."""
-
-    name: Name
-    email: Email | None
-    subscribed: bool
-    expires_at: End
-
-
-class PersonOut(Versioned):
-    """A person."""
-
-    id: PersonId
-    name: str
-    email: str | None
-    subscribed: Annotated[bool, Field(description="Has been given a user seat.")]
-    subscribed_at: datetime | None
-    expires_at: datetime | None
-    expired: Annotated[bool, Field(description="The end has come; the seat is free.")]
-    created_at: datetime
-
-    @classmethod
-    def of(cls, person: SitePerson, now: datetime) -> Self:
-        """Return a person as it is shown."""
-        return cls(
-            **asdict(person),
-            subscribed=person.subscribed_at is not None,
-            expired=person.expires_at is not None and now >= person.expires_at,
-        )
 
 
 class CredentialIn(In):
@@ -162,15 +115,19 @@ class PeopleApi:
                 tx,
                 call.actor,
                 site_id,
-                {
-                    "name": body.name,
-                    "email": body.email,
-                    "subscribed": body.subscribed,
-                    "expires_at": body.expires_at,
-                },
+                body.edit(),
                 now=call.now,
             )
         return PersonOut.of(person, call.now)
+
+    @get("/sites/{site_id}/seats", requires=Action.READ_PEOPLE)
+    async def seats(self, call: Call, site_id: SiteId) -> SeatsOut:
+        """Show how many of the plan's user seats are taken."""
+        async with call.db.read() as tx:
+            seats = await self._people.seats(tx, site_id, now=call.now)
+        return SeatsOut(
+            limit=seats.limit, used=seats.used, free=seats.free, running_out=seats.running_out
+        )
 
     @get(PERSON, requires=Action.READ_PEOPLE)
     async def one(self, call: Call, site_id: SiteId, person_id: PersonId) -> PersonOut:
@@ -185,7 +142,7 @@ class PeopleApi:
         """Edit a person, subscribe or unsubscribe it."""
         async with call.db.write() as tx:
             person = await self._people.edit(
-                tx, call.actor, site_id, person_id, body, if_match=if_match, now=call.now
+                tx, call.actor, site_id, person_id, edit_of(body), if_match=if_match, now=call.now
             )
         return PersonOut.of(person, call.now)
 

@@ -4,11 +4,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypedDict
 
-from controller.db.engine import Session
-from controller.domain.access import NO_PRIVILEGE
+from controller.db.engine import ReadSession, Session
+from controller.domain.access import NO_PRIVILEGE, Privilege
+from controller.domain.catalogue import Component
 from controller.domain.ids import PersonId, SiteId
-from controller.domain.people import SeatsExhausted, SitePerson, end_of_stay, ends_earlier
+from controller.domain.instants import to_text
+from controller.domain.people import (
+    Seats,
+    SeatsExhausted,
+    SitePerson,
+    end_of_stay,
+    ends_earlier,
+    require_stay,
+    starts_later,
+)
 from controller.domain.roles import Action, Actor
+from controller.outbox import service as outbox
 from controller.people import repository
 from controller.people.changes import Changes
 from controller.ports import Ids
@@ -21,8 +32,11 @@ class PersonEdit(TypedDict, total=False):
 
     name: str
     email: str | None
+    is_guest: bool
     subscribed: bool
+    starts_at: datetime | None
     expires_at: datetime | None
+    privileges: Privilege
 
 
 class People:
@@ -40,8 +54,9 @@ class People:
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
+            Forbidden: The actor may not give privileges.
             SeatsExhausted: The person is to be subscribed and no seat is free.
-            Invalid: The end cannot be.
+            Invalid: The stay cannot be.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         nobody = SitePerson(
@@ -57,7 +72,8 @@ class People:
             created_at=now,
             version=1,
         )
-        person = _edited(nobody, new, now=now)
+        person = edited(nobody, new, now=now)
+        _require_right(actor, nobody, person)
         await self._require_seat(tx, nobody, person, now=now)
         await repository.add_person(tx, person)
         await self._changes.end(
@@ -89,16 +105,20 @@ class People:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site knows nobody of this id.
             Stale: ``if_match`` is not the present version.
+            Forbidden: The actor may not give privileges.
             SeatsExhausted: The person is to be subscribed and no seat is free.
-            Invalid: The end cannot be.
+            Invalid: The stay cannot be.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         before = await repository.person(tx, site_id, person_id)
-        after = _edited(before, edit, now=now)
+        after = edited(before, edit, now=now)
+        _require_right(actor, before, after)
         await self._require_seat(tx, before, after, now=now)
         saved = await repository.save_person(tx, after, if_match=if_match)
         reaches_doors = _stay(before) != _stay(after)
-        is_shorter = ends_earlier(before.expires_at, after.expires_at)
+        is_shorter = ends_earlier(before.expires_at, after.expires_at) or starts_later(
+            before.starts_at, after.starts_at
+        )
         if is_shorter or (reaches_doors and not after.holds_seat(now)):
             await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await self._changes.end(
@@ -151,24 +171,75 @@ class People:
         """Refuse a change that takes a seat when none is free. The site's turn is ours."""
         if before.holds_seat(now) or not after.holds_seat(now):
             return
-        limit = await self._entitlement.user_limit(tx, after.site_id, now=now)
-        used = await repository.seats_used(tx, after.site_id, now=now)
-        if used >= limit:
-            raise SeatsExhausted(limit=limit, used=used)
+        await self.take_seats(tx, after.site_id, 1, now=now)
+
+    async def seats(self, tx: ReadSession, site_id: SiteId, *, now: datetime) -> Seats:
+        """Return how many of the plan's user seats are taken.
+
+        Raises:
+            NotFound: There is no such site.
+        """
+        limit = await self._entitlement.user_limit(tx, site_id, now=now)
+        return Seats(limit=limit, used=await repository.seats_used(tx, site_id, now=now))
+
+    async def take_seats(self, tx: Session, site_id: SiteId, count: int, *, now: datetime) -> None:
+        """Refuse to take more seats than are free; say once a term that they are running out.
+
+        The site's turn is ours, so what is free stays free until the end of the transaction.
+
+        Raises:
+            SeatsExhausted: Fewer are free.
+        """
+        entitlements = await self._entitlement.entitled(tx, site_id, now=now)
+        limit = entitlements.limits[Component.USERS]
+        before = Seats(limit=limit, used=await repository.seats_used(tx, site_id, now=now))
+        if count > before.free:
+            raise SeatsExhausted(limit=limit, used=before.used, adding=count)
+        after = Seats(limit=limit, used=before.used + count)
+        if after.running_out:
+            term = to_text(entitlements.ended_at)
+            await outbox.put(
+                tx,
+                "seats.running_out",
+                site_id=site_id,
+                now=now,
+                facts={"limit": limit, "used": after.used},
+                once_key=f"seats.running_out/{site_id}/{limit}/{term}",
+            )
 
 
-def _edited(before: SitePerson, edit: PersonEdit, *, now: datetime) -> SitePerson:
-    """Return the person after an edit; who is subscribed already keeps the instant of it."""
+def edited(before: SitePerson, edit: PersonEdit, *, now: datetime) -> SitePerson:
+    """Return the person after an edit; who is subscribed already keeps the instant of it.
+
+    Raises:
+        Invalid: The stay cannot be, or a guest would have no end.
+    """
     subscribed = edit.get("subscribed", before.subscribed_at is not None)
-    return replace(
+    after = replace(
         before,
         name=edit.get("name", before.name),
         email=edit.get("email", before.email),
+        is_guest=edit.get("is_guest", before.is_guest),
         subscribed_at=(before.subscribed_at or now) if subscribed else None,
+        starts_at=end_of_stay(edit.get("starts_at", before.starts_at), field="starts_at"),
         expires_at=end_of_stay(edit.get("expires_at", before.expires_at), field="expires_at"),
+        privileges=edit.get("privileges", before.privileges),
     )
+    require_stay(after)
+    return after
 
 
-def _stay(person: SitePerson) -> tuple[bool, datetime | None]:
+def _require_right(actor: Actor, before: SitePerson, after: SitePerson) -> None:
+    """Refuse privileges from somebody who has nothing to say about doors."""
+    if before.privileges != after.privileges:
+        actor.require(Action.MANAGE_DOORS, after.site_id)
+
+
+def _stay(person: SitePerson) -> tuple[object, ...]:
     """Return what hubs are told of a person."""
-    return person.subscribed_at is not None, person.expires_at
+    return (
+        person.subscribed_at is not None,
+        person.starts_at,
+        person.expires_at,
+        person.privileges,
+    )

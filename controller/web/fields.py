@@ -23,6 +23,9 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_MAX),
     PRINTABLE,
 ]
+Start = Annotated[
+    AwareDatetime | None, Field(description="First instant inside, RFC 3339 with an offset.")
+]
 End = Annotated[
     AwareDatetime | None, Field(description="First instant outside, RFC 3339 with an offset.")
 ]

@@ -32,6 +32,7 @@ async def test_the_person_too_many_is_refused_aloud(database: Database) -> None:
         assert answer.facts == {
             "limit": SEATS,
             "used": SEATS,
+            "adding": 1,
             "remedy": "unsubscribe_or_redeem_plan_voucher",
         }
         assert await ground.count(people, site_id=OWN) == len(holders)
