@@ -73,7 +73,7 @@ async def test_no_two_orders_of_a_lock_share_a_number(ground: Ground) -> None:
         for one in (lock, other):
             mine = select(commands.c.number).where(commands.c.lock_id == one["id"])
             assert sorted((await tx.execute(mine)).scalars()) == list(range(1, 11))
-            counted = select(locks.c.open_number).where(locks.c.id == one["id"])
+            counted = select(locks.c.order_number).where(locks.c.id == one["id"])
             assert (await tx.execute(counted)).scalar_one() == 10
 
 
