@@ -55,6 +55,7 @@ FLAWS: dict[DenyReason, dict[str, Any]] = {
     DenyReason.UNKNOWN_CREDENTIAL: {"holder": None},
     DenyReason.CREDENTIAL_BLOCKED: {"holder": (replace(TAG, blocked=True), ADA)},
     DenyReason.CREDENTIAL_EXPIRED: {"holder": (replace(TAG, ends_at=NOON), ADA)},
+    DenyReason.PERSON_NOT_YET: {"holder": (TAG, replace(ADA, starts_at=NOON + SECOND))},
     DenyReason.PERSON_EXPIRED: {"holder": (TAG, replace(ADA, ends_at=NOON))},
     DenyReason.PERSON_UNSUBSCRIBED: {"holder": (TAG, replace(ADA, subscribed=False))},
     DenyReason.NO_ACCESS_TO_LOCK: {"lock_id": LockId("vault")},
@@ -77,15 +78,17 @@ def test_the_first_flaw_in_order_is_named() -> None:
     """Several things wrong give the reason that is checked first."""
     credential = replace(TAG, blocked=True, ends_at=NOON)
     person = replace(ADA, subscribed=False, ends_at=NOON)
+    early = replace(person, starts_at=NOON + SECOND)
     everything = {"groups": [], "subscribed": False}
     steps: list[tuple[dict[str, Any], DenyReason]] = [
         (everything | {"holder": None}, DenyReason.NO_VALID_SUBSCRIPTION),
         ({"holder": None, "groups": []}, DenyReason.UNKNOWN_CREDENTIAL),
-        ({"holder": (credential, person), "groups": []}, DenyReason.CREDENTIAL_BLOCKED),
+        ({"holder": (credential, early), "groups": []}, DenyReason.CREDENTIAL_BLOCKED),
         (
-            {"holder": (replace(credential, blocked=False), person), "groups": []},
+            {"holder": (replace(credential, blocked=False), early), "groups": []},
             DenyReason.CREDENTIAL_EXPIRED,
         ),
+        ({"holder": (TAG, early), "groups": []}, DenyReason.PERSON_NOT_YET),
         ({"holder": (TAG, person), "groups": []}, DenyReason.PERSON_EXPIRED),
         (
             {"holder": (TAG, replace(person, ends_at=None)), "groups": []},
