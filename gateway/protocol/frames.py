@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from gateway.protocol import cbor, sealing
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import CommandOutcome, DenyReason, Entry, LockMode
-from gateway.protocol.sections import PRIVILEGES_MAX, SECTION_BYTES_MAX, DoorSettings
+from gateway.protocol.sections import LIST_BYTES_MAX, PRIVILEGES_MAX, DoorSettings
 from gateway.protocol.wire import Digest, Id, Key, Range, Size, Uint
 
 VERSION: Final = 1
@@ -58,9 +58,9 @@ class State:
     revision: Annotated[Uint, Key(3)]  # of its configuration; 0 has none
     clock_trusted: Annotated[bool, Key(4)]
     entries_waiting: Annotated[Uint, Key(5)]
+    list_hash: Annotated[Digest | None, Key(6)] = None
     battery: Annotated[int, Range(0, 100), Key(7)]  # per cent
     mode: Annotated[LockMode, Key(8)]
-    list_hash: Annotated[Digest | None, Key(6)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Configure:
     epoch: Annotated[Uint, Key(1)]
     revision: Annotated[Uint, Key(2)]
     door: Annotated[DoorSettings, Key(3)]
-    offline_list: Annotated[bytes, Size(0, SECTION_BYTES_MAX), Key(4)]
+    offline_list: Annotated[bytes, Size(0, LIST_BYTES_MAX), Key(4)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

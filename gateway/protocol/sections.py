@@ -12,15 +12,16 @@ from typing import Annotated, Final
 from gateway.protocol import cbor, wire
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.wire import Id, Key, Range, Size, Uint
+from gateway.protocol.wire import Bits, Id, Key, Range, Size, Uint
 
 SECTION_BYTES_MAX: Final = 12 * 1024
+LIST_BYTES_MAX: Final = 31 * 512  # of an offline list: the fullest fits, and into a frame with it
 ITEMS_MAX: Final = 2_000  # more do not fit into a section anyway
 WINDOWS_MAX: Final = 28  # four a day
 GRANTS_MAX: Final = 360  # the largest lock's capacity
 
 PURGE_MAX: Final = 20
-SCHEDULES_PER_LIST_MAX: Final = 6  # with 360 grants the fullest list still fits into a section
+SCHEDULES_PER_LIST_MAX: Final = 6  # with 360 grants the fullest list still fits
 HOLIDAYS_MAX: Final = 40  # of a site, at one time
 DAY_MINUTES: Final = 1440
 HOLIDAY: Final = 7  # the weekday of a holiday, where a schedule observes them
@@ -147,10 +148,7 @@ class LockSettings:
     hub_ticket: Annotated[bytes, Size(1, 400), Key(6)]  # sealed for the hub
 
 
-Places = Annotated[
-    tuple[Annotated[int, Range(0, SCHEDULES_PER_LIST_MAX - 1)], ...],
-    Size(1, SCHEDULES_PER_LIST_MAX),
-]
+Places = Annotated[tuple[int, ...], Bits(SCHEDULES_PER_LIST_MAX)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +157,7 @@ class OfflineGrant:
 
     credential_digest: Annotated[Id, Key(1)]
     schedules: Annotated[Places | None, Key(2)] = None
-    """Places in the list's schedules, any of which will do; None means at all times."""
+    """Places in the list's schedules, ascending; any of them will do. None: at all times."""
     ends_at_s: Annotated[Uint | None, Key(3)] = None
     starts_at_s: Annotated[Uint | None, Key(4)] = None
     privileges: Annotated[int | None, Range(0, PRIVILEGES_MAX), Key(5)] = None
@@ -232,13 +230,18 @@ def build(kind: SectionKind, items: tuple[Item, ...]) -> Section:
     return Section(kind, cbor.encode({int(kind): [wire.to_map(item) for item in items]}))
 
 
+def bytes_max(kind: SectionKind) -> int:
+    """Return how many bytes a section of a kind has at most."""
+    return LIST_BYTES_MAX if kind is SectionKind.OFFLINE_LIST else SECTION_BYTES_MAX
+
+
 def read(kind: SectionKind, data: bytes) -> tuple[Item, ...]:
     """Return the items of a section.
 
     Raises:
         ProtocolError: It is not a section of this kind.
     """
-    value = cbor.decode(data, bytes_max=SECTION_BYTES_MAX)
+    value = cbor.decode(data, bytes_max=bytes_max(kind))
     if type(value) is not dict or list(value) != [int(kind)] or type(value[int(kind)]) is not list:
         raise ProtocolError(f"section is not of kind {kind.name}")
     items = value[int(kind)]

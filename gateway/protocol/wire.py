@@ -40,6 +40,16 @@ class Size:
     high: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bits:
+    """Mark of an ascending list of different places below ``count``, at least one.
+
+    On the wire it is an integer with the bit of each place set.
+    """
+
+    count: int
+
+
 Uint = Annotated[int, Range(0, INT_MAX)]
 Id = Annotated[bytes, Size(16, 16)]
 Digest = Annotated[bytes, Size(32, 32)]
@@ -129,6 +139,10 @@ def _converters(hint: Any, marks: list[Any]) -> tuple[Callable[[Any], Any], _Con
     while get_origin(hint) is Annotated:
         hint, *more = get_args(hint)
         marks = [*more, *marks]
+    bits = next((mark for mark in marks if isinstance(mark, Bits)), None)
+    if bits is not None:
+        places = Range(1, 2**bits.count - 1)
+        return _to_bits, lambda value, path: _from_bits(_bounded(value, path, places))
     size = next((mark for mark in marks if isinstance(mark, Size)), None)
     if get_origin(hint) is tuple:
         assert size is not None, "a list needs its greatest length"
@@ -164,6 +178,14 @@ def _bounded(value: Any, path: str, bounds: Range) -> Any:
     if not bounds.low <= _typed(int, value, path) <= bounds.high:
         raise ProtocolError(f"{path}: {value} is not within {bounds.low} to {bounds.high}")
     return value
+
+
+def _to_bits(places: tuple[int, ...]) -> int:
+    return sum(1 << place for place in places)
+
+
+def _from_bits(value: int) -> tuple[int, ...]:
+    return tuple(place for place in range(value.bit_length()) if value >> place & 1)
 
 
 def _sized(kind: type, value: Any, path: str, size: Size) -> Any:
