@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.protocol import phone
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.topics import UpKind
 
@@ -47,9 +48,26 @@ class RadioSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotorOpen:
-    """Let the door be opened for so long. The only actuation there is."""
+    """Let the door be opened for so long, then keep it shut again."""
 
     seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotorStayOpen:
+    """Let the door be opened from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotorClose:
+    """Keep the door shut; the handle inside opens it always."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellPhone:
+    """Lock to the phone that has just spoken."""
+
+    challenge: phone.Challenge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,4 +93,5 @@ class Noted:
 
 
 FlashOperation = FlashWrite | FlashDelete
-Output = FlashOperation | Publish | RadioSend | MotorOpen | Led | Decided | Noted
+Motor = MotorOpen | MotorStayOpen | MotorClose
+Output = FlashOperation | Publish | RadioSend | Motor | TellPhone | Led | Decided | Noted

@@ -5,7 +5,21 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from firmware_sim import calendar
-from firmware_sim.inputs import FactoryReset, LockInput, Present, Press, RadioHeard, Tick
+from firmware_sim.inputs import (
+    BatteryAt,
+    CaseOpened,
+    DoorMoved,
+    EnterPin,
+    FactoryReset,
+    InsideHandle,
+    LockInput,
+    PhoneSays,
+    Present,
+    Press,
+    PrivacyButton,
+    RadioHeard,
+    Tick,
+)
 from firmware_sim.instant import Instant
 from firmware_sim.lock import configuration, door, log, pairing, radio
 from firmware_sim.lock.state import Freed, LockIdentity, LockState, Opening, Pin
@@ -78,6 +92,16 @@ def _take(turn: Turn[LockState], event: LockInput) -> None:
             turn.state = replace(turn.state, pressed_until_s=until_s)
         case FactoryReset():
             pairing.reset(turn)
+        case (
+            EnterPin()
+            | PhoneSays()
+            | DoorMoved()
+            | InsideHandle()
+            | PrivacyButton()
+            | CaseOpened()
+            | BatteryAt()
+        ):
+            turn.emit(Noted(text="not known to this firmware"))
         case _:
             assert_never(event)
 
