@@ -24,16 +24,20 @@ from controller.delivery.service import Delivery
 from controller.domain import catalogue
 from controller.hardware.api import HardwareApi
 from controller.hardware.claim import Claims
-from controller.hardware.commands import RemoteOpening
+from controller.hardware.commands import Orders
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.locks import Locks
+from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.inbound import Inbound
 from controller.keys import Keys
 from controller.people.api import PeopleApi
 from controller.people.changes import Changes
+from controller.people.credentials import Credentials
+from controller.people.credentials_api import CredentialsApi
+from controller.people.importing import Importing
 from controller.people.service import People
-from controller.people.tags import Tags
+from controller.people.sheet_api import SheetApi
 from controller.pki import Authority
 from controller.ports import Bus, Calendar, Ids, LinkClock, Randomness, Threads
 from controller.settings import Settings
@@ -189,25 +193,26 @@ class Cloud:
         changes = Changes(
             entitlement=entitlement, room=OfflineRoom(), sync=self._sync, audit=self._audit
         )
-        opening = RemoteOpening(
+        orders = Orders(
             entitlement=entitlement,
             sync=self._sync,
             audit=self._audit,
             ids=ids,
             link=self._ports.link,
         )
+        people = People(changes=changes, entitlement=entitlement, ids=ids)
+        importing = Importing(changes=changes, entitlement=entitlement, people=people, ids=ids)
         return (
-            PeopleApi(
-                People(changes=changes, entitlement=entitlement, ids=ids),
-                Tags(changes=changes, keys=keys, ids=ids),
-            ),
+            SheetApi(importing, self._ports.threads),
+            PeopleApi(people),
+            CredentialsApi(Credentials(changes=changes, keys=keys, ids=ids)),
             HardwareApi(
                 hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids, cut=cut),
                 locks=Locks(changes=changes, keys=keys, ids=ids),
-                opening=opening,
                 entitlement=entitlement,
                 addresses=self._addresses,
             ),
+            OrdersApi(orders),
             AccessApi(Groups(changes=changes, ids=ids), entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),
         )

@@ -53,6 +53,7 @@ class SiteCredential:
     public_key: bytes | None  # Ed25519, of a digital key's phone
     document_issued_at: datetime | None  # of a digital key's newest access document
     custom: bool  # a PIN that its holder chose
+    usable: bool  # False: a custom PIN while these are switched off; no hub is told of it
     label: str
     offline: bool
     blocked_at: datetime | None
@@ -111,6 +112,18 @@ class TagTaken(Refused):
     """The site knows the tag already."""
 
     code = "tag_taken"
+
+
+class NotATag(Refused):
+    """Only a tag is replaced by another; the other kinds are made anew."""
+
+    code = "not_a_tag"
+
+
+class OfflineAutomatic(Refused):
+    """Nobody grants a PIN offline access: it has it wherever there is room."""
+
+    code = "offline_automatic"
 
 
 class TooManyCredentials(Refused):

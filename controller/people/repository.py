@@ -22,7 +22,7 @@ from controller.db.tables.people import credentials, people
 from controller.domain.access import CredentialKind, Privilege
 from controller.domain.errors import NotFound, Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
-from controller.domain.people import SiteCredential, SitePerson, TagTaken
+from controller.domain.people import SiteCredential, SitePerson
 from controller.subscriptions.repository import seated
 
 
@@ -44,6 +44,12 @@ async def add_person(tx: Session, new: SitePerson) -> None:
     await tx.execute(
         insert(people).values(**asdict(new), account_id=_account(new.site_id, new.email))
     )
+
+
+async def add_people(tx: Session, some: Sequence[SitePerson]) -> None:
+    """Write new people, at most 500 at once."""
+    if some:
+        await tx.execute(insert(people), [asdict(person) for person in some])
 
 
 async def save_person(tx: Session, edited: SitePerson, *, if_match: int) -> SitePerson:
@@ -112,20 +118,17 @@ async def credentials_of(
     return [_to_credential(row) for row in rows]
 
 
-async def add_credential(tx: Session, new: SiteCredential) -> None:
-    """Write a new credential; the unique digest decides between two who add the same tag.
+async def add_credential(tx: Session, new: SiteCredential) -> bool:
+    """Write a new credential; ``False`` if the site has one of this digest.
 
-    Raises:
-        TagTaken: The site knows the tag already.
+    The unique digest decides between two who add the same one.
     """
     try:
         async with tx.savepoint():
             await tx.execute(insert(credentials).values(**asdict(new)))
-    except IntegrityError as error:
-        raise TagTaken(
-            "number: this tag belongs to somebody at this site already. Delete it there first.",
-            field="number",
-        ) from error
+    except IntegrityError:
+        return False
+    return True
 
 
 async def save_credential(tx: Session, edited: SiteCredential, *, if_match: int) -> SiteCredential:
@@ -187,6 +190,7 @@ def _to_credential(row: Row[Any]) -> SiteCredential:
         public_key=row.public_key,
         document_issued_at=row.document_issued_at,
         custom=row.custom,
+        usable=row.usable,
         label=row.label,
         offline=row.offline,
         blocked_at=row.blocked_at,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from controller.db.metadata import metadata
@@ -50,6 +51,8 @@ credentials: Final = Table(
     Column("public_key", LargeBinary(32)),  # Ed25519, of a digital key's phone
     Column("document_issued_at", UtcDateTime),  # of its newest access document; calendar
     Column("custom", Boolean, nullable=False, server_default=false()),  # a PIN its holder chose
+    Column("usable", Boolean, nullable=False, server_default=true()),
+    # False: a custom PIN while the site has them switched off or is not entitled to them
     Column("label", String(60), nullable=False),
     Column("offline", Boolean, nullable=False),  # explicit offline access
     Column("blocked_at", UtcDateTime),

@@ -32,20 +32,25 @@ from controller.db.tables.records import audit_records
 from controller.db.tables.sites import sites
 from controller.domain.catalogue import load as load_catalogue
 from controller.domain.ids import AccountId, HubId, SiteId
-from controller.domain.roles import Actor, ActorKind, SiteRole
+from controller.domain.roles import Actor, ActorKind, HeldRole, SiteRole
 from controller.domain.subscription import Kind, Subscription
 from controller.hardware.api import HardwareApi
-from controller.hardware.commands import RemoteOpening
+from controller.hardware.commands import Orders
 from controller.hardware.locks import Locks
+from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import DeviceAddresses, Hubs
 from controller.keys import Keys
 from controller.people.api import PeopleApi
 from controller.people.changes import Changes
+from controller.people.credentials import Credentials
+from controller.people.credentials_api import CredentialsApi
+from controller.people.importing import Importing
 from controller.people.service import People
-from controller.people.tags import Tags
+from controller.people.sheet_api import SheetApi
 from controller.subscriptions.entitlement import Entitlement
 from controller.subscriptions.repository import begin
 from controller.sync.service import Sync
+from controller.threads import PoolThreads
 from controller.web.application import build
 from controller.web.idempotency import AnswerBook
 from controller.web.operation import Surroundings
@@ -81,7 +86,8 @@ def account(name: str) -> AccountId:
 
 def actor(name: str, roles: Mapping[SiteId, SiteRole]) -> Actor:
     """Return who signs in as ``name``."""
-    return Actor(kind=ActorKind.USER, account_id=account(name), name=name, site_roles=roles)
+    held = {site_id: HeldRole.of(role) for site_id, role in roles.items()}
+    return Actor(kind=ActorKind.USER, account_id=account(name), name=name, site_roles=held)
 
 
 ACTORS = {
@@ -168,18 +174,22 @@ class Ground:
         by: str = "ada",
         if_match: object = None,
         key: str | None = None,
+        sheet: bytes | None = None,
     ) -> Answer:
-        """Send one request below /api/v1 and return the answer."""
+        """Send one request below /api/v1, with JSON or a sheet, and return the answer."""
         headers = {"Authorization": f"Bearer {by}"}
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
         if key is not None:
             headers["Idempotency-Key"] = key
+        if sheet is not None:
+            headers["Content-Type"] = "text/csv"
         async with self.client.request(
-            method, f"/api/v1{path}", json=body, headers=headers
+            method, f"/api/v1{path}", json=body, data=sheet, headers=headers
         ) as response:
             text = await response.read()
-            shown = await response.json(content_type=None) if text else None
+            is_sheet = response.content_type == "text/csv"
+            shown = text if is_sheet or not text else await response.json(content_type=None)
             return Answer(status=response.status, body=shown, headers=response.headers)
 
     async def make(self, path: str, body: object, *, site: SiteId = OWN, by: str = "ada") -> Any:
@@ -283,10 +293,11 @@ class Services:
     sync: Sync
     audit: Audit
     people: People
-    tags: Tags
+    importing: Importing
+    credentials: Credentials
     hubs: Hubs
     locks: Locks
-    opening: RemoteOpening
+    orders: Orders
     schedules: Schedules
     groups: Groups
     cut: list[HubId]  # the hubs that were cut off
@@ -299,15 +310,17 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
     sync, audit = Sync(bus), Audit(ids)
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
     cut: list[HubId] = []
+    people = People(changes=changes, entitlement=entitlement, ids=ids)
     return Services(
         entitlement=entitlement,
         sync=sync,
         audit=audit,
-        people=People(changes=changes, entitlement=entitlement, ids=ids),
-        tags=Tags(changes=changes, keys=KEYS, ids=ids),
+        people=people,
+        importing=Importing(changes=changes, entitlement=entitlement, people=people, ids=ids),
+        credentials=Credentials(changes=changes, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
-        opening=RemoteOpening(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link),
+        orders=Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link),
         schedules=Schedules(changes=changes, ids=ids),
         groups=Groups(changes=changes, ids=ids),
         cut=cut,
@@ -350,10 +363,9 @@ async def make_sites(db: Database, *, users: int, kind: Kind) -> None:
                     created_at=NOW,
                 )
             )
-            for site_id, role in one.site_roles.items():
-                await tx.execute(
-                    insert(site_roles).values(site_id=site_id, account_id=one.account_id, role=role)
-                )
+            for site_id, held in one.site_roles.items():
+                given = {"site_id": site_id, "account_id": one.account_id, "role": held.role}
+                await tx.execute(insert(site_roles).values(**given))
 
 
 @asynccontextmanager
@@ -365,14 +377,16 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
     randomness = SystemRandomness()
     application = build(
         [
-            PeopleApi(made.people, made.tags),
+            SheetApi(made.importing, PoolThreads()),
+            PeopleApi(made.people),
+            CredentialsApi(made.credentials),
             HardwareApi(
                 hubs=made.hubs,
                 locks=made.locks,
-                opening=made.opening,
                 entitlement=made.entitlement,
                 addresses=ADDRESSES,
             ),
+            OrdersApi(made.orders),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.entitlement),
         ],

@@ -389,6 +389,9 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("custom", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
+        batch_op.add_column(
+            sa.Column("usable", sa.Boolean(), server_default=sa.true(), nullable=False)
+        )
         batch_op.alter_column(
             "kind",
             existing_type=sa.VARCHAR(length=10),
