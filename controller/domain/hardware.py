@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from controller.domain.errors import Forbidden, Invalid, Refused
+from controller.domain.errors import Forbidden, Invalid, Refused, TooMany
 from controller.domain.ids import AccountId, CommandId, HubId, LockId, ScheduleId, SiteId
 
 LOCKS_PER_HUB_MAX: Final = 16
@@ -13,6 +13,8 @@ FIRST_HUB_EPOCH: Final = 0  # a claim raises it to 1
 FIRST_LOCK_EPOCH: Final = 1
 COMMAND_LIFE: Final = timedelta(seconds=10)  # after it no hub obeys; link clock
 ANSWER_PATIENCE: Final = timedelta(seconds=30)  # likewise; then nobody will tell any more
+ORDERS_OPEN_MAX: Final = 10  # of one lock, that may still be carried out or answered
+ORDER_SECONDS_MAX: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,18 @@ class Command:
         if self.state is CommandState.SENT and age >= ANSWER_PATIENCE:
             return CommandState.UNKNOWN
         return self.state
+
+
+class TooManyOrders(TooMany):
+    """The lock has as many orders before it as one may have."""
+
+    code = "too_many_orders"
+
+
+class OrderImpossible(Refused):
+    """The lock has not what the order is about."""
+
+    code = "order_impossible"
 
 
 class HubFull(Refused):

@@ -1,4 +1,4 @@
-"""Hubs, locks and remote opening over REST."""
+"""Hubs and locks over REST."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -8,11 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from controller.domain.hardware import Command, CommandState, DoorSettings, NewLock, SiteLock
-from controller.domain.ids import CommandId, HubId, LockId, SiteId
+from controller.domain.hardware import DoorSettings, NewLock, SiteLock
+from controller.domain.ids import HubId, LockId, SiteId
 from controller.domain.roles import Action
 from controller.hardware import queries, repository
-from controller.hardware.commands import RemoteOpening
 from controller.hardware.locks import Locks
 from controller.hardware.queries import HubStatus, SyncState
 from controller.hardware.service import DeviceAddresses, Hubs
@@ -179,22 +178,6 @@ class LocksOut(Out):
     items: list[LockOut]
 
 
-class CommandOut(Out):
-    """An order to open a lock, and what became of it."""
-
-    id: CommandId
-    lock_id: LockId
-    state: CommandState
-    actor_name: str
-    created_at: datetime
-    finished_at: datetime | None
-
-    @classmethod
-    def of(cls, command: Command, state: CommandState) -> Self:
-        """Return a command as it is shown."""
-        return cls(**(asdict(command) | {"state": state}))
-
-
 class HardwareApi:
     """The hubs and locks of a site."""
 
@@ -205,13 +188,11 @@ class HardwareApi:
         *,
         hubs: Hubs,
         locks: Locks,
-        opening: RemoteOpening,
         entitlement: Entitlement,
         addresses: DeviceAddresses,
     ) -> None:
         self._hubs = hubs
         self._locks = locks
-        self._opening = opening
         self._entitlement = entitlement
         self._addresses = addresses
 
@@ -352,20 +333,6 @@ class HardwareApi:
             await self._locks.delete(
                 tx, call.actor, site_id, lock_id, if_match=if_match, now=call.now
             )
-
-    @post(LOCK + "/open", requires=Action.OPEN_REMOTELY, status=202, idempotent=True)
-    async def open(self, call: Call, site_id: SiteId, lock_id: LockId) -> CommandOut:
-        """Order a lock to open now. Ask the command for what became of it."""
-        async with call.db.write() as tx:
-            command = await self._opening.open(tx, call.actor, site_id, lock_id, now=call.now)
-        return CommandOut.of(command, command.state)
-
-    @get("/sites/{site_id}/commands/{command_id}", requires=Action.OPEN_REMOTELY)
-    async def command(self, call: Call, site_id: SiteId, command_id: CommandId) -> CommandOut:
-        """Show what became of an order to open."""
-        async with call.db.read() as tx:
-            command, state = await self._opening.command(tx, site_id, command_id)
-        return CommandOut.of(command, state)
 
     def _shown(self, status: HubStatus) -> HubOut:
         hub = status.hub

@@ -70,7 +70,11 @@ GET    /sites/{site_id}/locks/{lock_id}                     OIWAPCG   read,hardw
 PATCH  /sites/{site_id}/locks/{lock_id}                     IWAG      hardware
 DELETE /sites/{site_id}/locks/{lock_id}                     IWAG      hardware
 POST   /sites/{site_id}/locks/{lock_id}/open                WAPC      open
-GET    /sites/{site_id}/commands/{command_id}               WAPC      open
+POST   /sites/{site_id}/locks/{lock_id}/start-office        WA        open
+POST   /sites/{site_id}/locks/{lock_id}/end-office          WA        open
+POST   /sites/{site_id}/locks/{lock_id}/clear-keypad        WA        access
+POST   /sites/{site_id}/locks/{lock_id}/free-locker         WAP       access
+GET    /sites/{site_id}/commands/{command_id}               WAPUC     access,open
 GET    /sites/{site_id}/people                              WAP       read,people
 POST   /sites/{site_id}/people                              WAP       people
 GET    /sites/{site_id}/people/{person_id}                  WAP       read,people

@@ -38,6 +38,7 @@ from controller.hardware.api import HardwareApi
 from controller.hardware.commands import Orders
 from controller.hardware.locks import Locks
 from controller.hardware.orders_api import OrdersApi
+from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import DeviceAddresses, Hubs
 from controller.keys import Keys
 from controller.people.api import PeopleApi
@@ -386,6 +387,7 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
                 entitlement=made.entitlement,
                 addresses=ADDRESSES,
             ),
+            OrdersApi(made.orders),
             OrdersApi(made.orders),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.entitlement),
