@@ -28,7 +28,6 @@ from controller.hardware.commands import Orders
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.locks import Locks
 from controller.hardware.orders_api import OrdersApi
-from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.inbound import Inbound
 from controller.keys import Keys

@@ -38,7 +38,6 @@ from controller.hardware.api import HardwareApi
 from controller.hardware.commands import Orders
 from controller.hardware.locks import Locks
 from controller.hardware.orders_api import OrdersApi
-from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import DeviceAddresses, Hubs
 from controller.keys import Keys
 from controller.people.api import PeopleApi
@@ -387,7 +386,6 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
                 entitlement=made.entitlement,
                 addresses=ADDRESSES,
             ),
-            OrdersApi(made.orders),
             OrdersApi(made.orders),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.entitlement),
