@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from controller.db.metadata import metadata
@@ -53,6 +54,13 @@ site_roles: Final = Table(
     Column("ends_at", UtcDateTime),  # link clock; of an installer's grant, NULL: no end
     Column("granted_by", String(32)),  # account id
     Index(None, "account_id"),
+    Index(
+        "uq_site_roles_owner",
+        "site_id",
+        unique=True,
+        sqlite_where=text("role = 'owner'"),
+        postgresql_where=text("role = 'owner'"),
+    ),
 )
 
 custom_roles: Final = Table(
@@ -73,10 +81,12 @@ invitations: Final = Table(
     Column("site_id", String(32), primary_key=True),
     Column("id", String(32), primary_key=True),
     Column("person_id", String(32), nullable=False),
+    Column("email", String(254), nullable=False),  # whom it was sent to
+    Column("invited_by", String(32)),  # account id
     Column("token_hash", LargeBinary(32), nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),  # link clock, as both others
     Column("expires_at", UtcDateTime, nullable=False),
     Column("accepted_at", UtcDateTime),
     ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
-    Index(None, "site_id", "person_id"),
+    UniqueConstraint("site_id", "person_id"),
 )

@@ -37,6 +37,7 @@ people: Final = Table(
     # gateway.protocol.sections.Privilege
     Column("created_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    UniqueConstraint("site_id", "account_id"),
     Index("ix_people_subscribed", "site_id", "subscribed_at"),
 )
 

@@ -27,6 +27,7 @@ sites: Final = Table(
     Column("buy_from", String(200), nullable=False),  # whom to ask for a voucher
     Column("created_at", UtcDateTime, nullable=False),
     Column("released_at", UtcDateTime),  # when the installer handed it over
+    Column("hardware_confirmed_at", UtcDateTime),  # when the owner said that the list is right
     Column("pins", Boolean, nullable=False, server_default=true()),  # PINs may be made
     Column("custom_pins", Boolean, nullable=False, server_default=false()),
     Column("digital_keys_offline", Boolean, nullable=False, server_default=false()),

@@ -120,6 +120,8 @@ def upgrade() -> None:
         sa.Column("site_id", sa.String(length=32), nullable=False),
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("person_id", sa.String(length=32), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("invited_by", sa.String(length=32), nullable=True),
         sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -130,13 +132,9 @@ def upgrade() -> None:
             name=op.f("fk_invitations_site_id_person_id_people"),
         ),
         sa.PrimaryKeyConstraint("site_id", "id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("site_id", "person_id", name=op.f("uq_invitations_site_id_person_id")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
     )
-    with op.batch_alter_table("invitations", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_invitations_site_id_person_id"), ["site_id", "person_id"], unique=False
-        )
-
     op.create_table(
         "notification_rules",
         sa.Column("site_id", sa.String(length=32), nullable=False),
@@ -446,7 +444,12 @@ def upgrade() -> None:
             ["site_id", "id"],
         )
 
+    # An e-mail address that somebody typed tied them to accounts; now only an invitation does.
+    op.execute(sa.text("UPDATE people SET account_id = NULL"))
     with op.batch_alter_table("people", schema=None) as batch_op:
+        batch_op.create_unique_constraint(
+            batch_op.f("uq_people_site_id_account_id"), ["site_id", "account_id"]
+        )
         batch_op.add_column(
             sa.Column("is_guest", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
@@ -471,8 +474,18 @@ def upgrade() -> None:
             type_=sa.String(length=40),
             existing_nullable=False,
         )
+        batch_op.create_index(
+            "uq_site_roles_owner",
+            ["site_id"],
+            unique=True,
+            sqlite_where=sa.text("role = 'owner'"),
+            postgresql_where=sa.text("role = 'owner'"),
+        )
 
     with op.batch_alter_table("sites", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("hardware_confirmed_at", sa.DateTime(timezone=True), nullable=True)
+        )
         batch_op.add_column(
             sa.Column("pins", sa.Boolean(), server_default=sa.true(), nullable=False)
         )
