@@ -11,6 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId
+from controller.domain.openings import Span, merged, openings
 from controller.domain.schedule import Holiday, Schedule
 
 
@@ -55,6 +56,14 @@ class Credential:
     ends_at: datetime | None = None  # first instant at which it is no longer valid
 
 
+class ShutBy(StrEnum):
+    """Why a group gives no right at an instant."""
+
+    GROUP_NOT_YET = "group_not_yet"
+    GROUP_ENDED = "group_ended"
+    OUTSIDE_SCHEDULE = "outside_schedule"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGroup:
     """People who may open locks while a schedule is open."""
@@ -66,13 +75,24 @@ class AccessGroup:
     starts_at: datetime | None = None
     ends_at: datetime | None = None  # first instant outside
 
-    def is_open(self, now: datetime, *, zone: ZoneInfo, holidays: Collection[Holiday]) -> bool:
-        """Return whether the group gives its right at an instant."""
+    def shut_by(
+        self, now: datetime, *, zone: ZoneInfo, holidays: Collection[Holiday]
+    ) -> ShutBy | None:
+        """Return why the group gives no right at an instant; None: it gives it."""
         if self.starts_at is not None and now < self.starts_at:
-            return False
+            return ShutBy.GROUP_NOT_YET
         if self.ends_at is not None and now >= self.ends_at:
-            return False
-        return self.schedule.contains(now.astimezone(zone), holidays)
+            return ShutBy.GROUP_ENDED
+        if not self.schedule.contains(now.astimezone(zone), holidays):
+            return ShutBy.OUTSIDE_SCHEDULE
+        return None
+
+    def openings(
+        self, within: Span, *, zone: ZoneInfo, holidays: Collection[Holiday]
+    ) -> list[Span]:
+        """Return when the group gives its right within a span."""
+        frame = within.part(self.starts_at, self.ends_at)
+        return openings(self.schedule, frame, zone=zone, holidays=holidays) if frame else []
 
 
 class DenyReason(StrEnum):
@@ -132,21 +152,20 @@ def decide(
     if holder is None:
         return Denied(reason=DenyReason.UNKNOWN_CREDENTIAL)
     credential, person = holder
-    if reason := _flaw(credential, person, now):
+    if reason := flaw(credential, person, now):
         return Denied(reason=reason)
 
-    granting = [
-        group for group in groups if person.id in group.person_ids and lock_id in group.lock_ids
-    ]
+    granting = _granting(groups, person, lock_id)
     if not granting:
         return Denied(reason=DenyReason.NO_ACCESS_TO_LOCK)
     for group in sorted(granting, key=lambda group: group.id):
-        if group.is_open(now, zone=zone, holidays=holidays):
+        if group.shut_by(now, zone=zone, holidays=holidays) is None:
             return Allowed(group_id=group.id)
     return Denied(reason=DenyReason.OUTSIDE_SCHEDULE)
 
 
-def _flaw(credential: Credential, person: Person, now: datetime) -> DenyReason | None:
+def flaw(credential: Credential, person: Person, now: datetime) -> DenyReason | None:
+    """Return why a credential opens no lock at all at an instant; None: groups decide."""
     if credential.blocked:
         return DenyReason.CREDENTIAL_BLOCKED
     if credential.ends_at is not None and now >= credential.ends_at:
@@ -158,3 +177,47 @@ def _flaw(credential: Credential, person: Person, now: datetime) -> DenyReason |
     if not person.subscribed:
         return DenyReason.PERSON_UNSUBSCRIBED
     return None
+
+
+def allowed_within(
+    within: Span,
+    *,
+    holder: tuple[Credential, Person],
+    groups: Collection[AccessGroup],
+    lock_id: LockId,
+    zone: ZoneInfo,
+    holidays: Collection[Holiday],
+) -> list[Span]:
+    """Return when ``decide`` lets a credential open a lock while the site is subscribed."""
+    credential, person = holder
+    usable = within.part(person.starts_at, person.ends_at)
+    usable = usable and usable.part(None, credential.ends_at)
+    if usable is None or credential.blocked or not person.subscribed:
+        return []
+    return merged(
+        span
+        for group in _granting(groups, person, lock_id)
+        for span in group.openings(usable, zone=zone, holidays=holidays)
+    )
+
+
+def furthest(decisions: Collection[Decision]) -> Decision:
+    """Return the decision that opens, else the one that got furthest in the order of the checks.
+
+    Raises:
+        ValueError: There are none.
+    """
+    order = list(DenyReason)
+
+    def rank(decision: Decision) -> int:
+        return len(order) if isinstance(decision, Allowed) else order.index(decision.reason)
+
+    return max(decisions, key=rank)
+
+
+def _granting(
+    groups: Collection[AccessGroup], person: Person, lock_id: LockId
+) -> list[AccessGroup]:
+    return [
+        group for group in groups if person.id in group.person_ids and lock_id in group.lock_ids
+    ]

@@ -1,0 +1,202 @@
+"""When a door opens next, and until when it is open."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.domain.access import (
+    AccessGroup,
+    Allowed,
+    Credential,
+    CredentialKind,
+    Person,
+    allowed_within,
+    decide,
+)
+from controller.domain.ids import CredentialId, GroupId, LockId, PersonId
+from controller.domain.openings import Span, merged, openings
+from controller.domain.schedule import HOLIDAY, Holiday, Schedule, Window
+from tests.controller.domain.builders import NOON, SECOND
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+# An instant near which the clocks of a zone change.
+CHANGES = {
+    "Europe/Amsterdam": [
+        datetime(2026, 3, 29, 1, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, tzinfo=UTC),
+    ],
+    "America/New_York": [datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC)],
+    "Africa/Cairo": [datetime(2026, 4, 23, 22, tzinfo=UTC), datetime(2026, 10, 29, 21, tzinfo=UTC)],
+    "America/Sao_Paulo": [
+        datetime(2018, 11, 4, 3, tzinfo=UTC),
+        datetime(2019, 2, 17, 2, tzinfo=UTC),
+    ],
+    "Pacific/Apia": [datetime(2011, 12, 30, 10, tzinfo=UTC)],
+    "Australia/Lord_Howe": [
+        datetime(2026, 4, 4, 15, tzinfo=UTC),
+        datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
+    ],
+    "UTC": [NOON],
+}
+CHANGE_LIST = [(zone, at) for zone, instants in CHANGES.items() for at in instants]
+
+
+@st.composite
+def schedules(draw: st.DrawFn, around: date) -> Schedule:
+    """A schedule of windows that begin and end on half hours, bounded near a day or not."""
+    windows = set()
+    for weekday in draw(st.sets(st.integers(0, HOLIDAY), min_size=1)):
+        edges = sorted(draw(st.sets(st.integers(0, 48), min_size=2, max_size=6)))
+        for start, end in zip(edges[::2], edges[1::2], strict=False):
+            windows.add(Window(weekday=weekday, start_min=30 * start, end_min=30 * end))
+    near = st.none() | st.integers(-3, 3).map(lambda days: around + days * DAY)
+    return Schedule(
+        windows=tuple(sorted(windows)),
+        observes_holidays=draw(st.booleans()),
+        starts_on=draw(near),
+        ends_on=draw(near),
+    )
+
+
+@st.composite
+def holidays(draw: st.DrawFn, around: date) -> tuple[Holiday, ...]:
+    """Up to two holidays near a day."""
+    return tuple(
+        Holiday(starts_on=around + draw(st.integers(-3, 3)) * DAY, days=draw(st.integers(1, 3)))
+        for _ in range(draw(st.integers(0, 2)))
+    )
+
+
+def spans_of(is_open: Callable[[datetime], bool], within: Span) -> list[Span]:
+    """Ask each minute of a span, and return the spans in which the answer is yes."""
+    found: list[Span] = []
+    at = within.starts_at
+    while at < within.ends_at:
+        if is_open(at):
+            found.append(Span(starts_at=at, ends_at=min(at + MINUTE, within.ends_at)))
+        at += MINUTE
+    return merged(found)
+
+
+@pytest.mark.invariant("A6")
+@pytest.mark.parametrize(
+    ("zone", "change"), CHANGE_LIST, ids=[f"{z}-{a:%m%d}" for z, a in CHANGE_LIST]
+)
+@given(data=st.data())
+def test_openings_are_what_each_minute_says(
+    zone: str, change: datetime, data: st.DataObject
+) -> None:
+    """Around every change of clocks the spans are exactly the minutes at which it is open."""
+    schedule = data.draw(schedules(change.date()))
+    kept = data.draw(holidays(change.date()))
+    start = change - data.draw(st.integers(0, 48)) * HOUR
+    within = Span(starts_at=start, ends_at=start + data.draw(st.integers(1, 72)) * HOUR)
+    tz = ZoneInfo(zone)
+
+    found = openings(schedule, within, zone=tz, holidays=kept)
+
+    assert found == spans_of(lambda at: schedule.contains(at.astimezone(tz), kept), within)
+
+
+@given(st.integers(0, 59), st.integers(0, 999_999))
+def test_a_span_begins_and_ends_at_any_instant(second: int, microsecond: int) -> None:
+    """What is asked for in the middle of a minute is cut there, and windows are not."""
+    start = NOON.replace(second=second, microsecond=microsecond)  # a Sunday
+    schedule = Schedule.of([Window(weekday=6, start_min=0, end_min=721)])
+
+    found = openings(
+        schedule,
+        Span(starts_at=start, ends_at=start + 7 * DAY),
+        zone=ZoneInfo("UTC"),
+        holidays=(),
+    )
+
+    assert found == [
+        Span(starts_at=start, ends_at=NOON + MINUTE),
+        Span(starts_at=NOON + 7 * DAY - 12 * HOUR, ends_at=start + 7 * DAY),
+    ]
+
+
+def test_windows_that_meet_are_one_opening() -> None:
+    """A night of two windows, and a week of seven days, has no moment in between."""
+    night = Schedule.of(
+        [
+            Window(weekday=6, start_min=1320, end_min=1440),
+            Window(weekday=0, start_min=0, end_min=360),
+        ]
+    )
+    within = Span(starts_at=NOON, ends_at=NOON + 2 * DAY)
+    utc = ZoneInfo("UTC")
+
+    (found,) = openings(night, within, zone=utc, holidays=())
+    (always,) = openings(Schedule.always(), within, zone=utc, holidays=())
+
+    assert found == Span(starts_at=NOON + 10 * HOUR, ends_at=NOON + 18 * HOUR)
+    assert always == within
+
+
+hours = st.none() | st.integers(-12, 60).map(lambda hour: NOON + hour * HOUR)
+DOOR, ADA = LockId("door"), PersonId("ada")
+
+
+@given(st.data())
+def test_allowed_within_is_what_the_decision_says_each_half_hour(data: st.DataObject) -> None:
+    """Frames of groups, stays and ends count as they do at the door."""
+    zone = ZoneInfo("Europe/Madrid")
+    kept = data.draw(holidays(NOON.date()))
+    person = Person(
+        id=ADA,
+        subscribed=data.draw(st.booleans()),
+        starts_at=data.draw(hours),
+        ends_at=data.draw(hours),
+    )
+    credential = Credential(
+        id=CredentialId("tag"),
+        person_id=ADA,
+        kind=CredentialKind.TAG,
+        blocked=data.draw(st.sampled_from([False, False, True])),
+        ends_at=data.draw(hours),
+    )
+    groups = [
+        AccessGroup(
+            id=GroupId(f"g{number}"),
+            person_ids=frozenset(data.draw(st.sets(st.sampled_from([ADA, PersonId("bob")])))),
+            lock_ids=frozenset(data.draw(st.sets(st.sampled_from([DOOR, LockId("vault")])))),
+            schedule=data.draw(schedules(NOON.date())),
+            starts_at=data.draw(hours),
+            ends_at=data.draw(hours),
+        )
+        for number in range(data.draw(st.integers(0, 3)))
+    ]
+    within = Span(starts_at=NOON, ends_at=NOON + 2 * DAY)
+
+    found = allowed_within(
+        within,
+        holder=(credential, person),
+        groups=groups,
+        lock_id=DOOR,
+        zone=zone,
+        holidays=kept,
+    )
+
+    at = NOON
+    while at < within.ends_at:
+        for instant in (at, at + 30 * MINUTE - SECOND):
+            decision = decide(
+                subscribed=True,
+                holder=(credential, person),
+                groups=groups,
+                lock_id=DOOR,
+                zone=zone,
+                now=instant,
+                holidays=kept,
+            )
+            told = any(span.starts_at <= instant < span.ends_at for span in found)
+            assert told == isinstance(decision, Allowed)
+        at += 30 * MINUTE
