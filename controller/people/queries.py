@@ -1,6 +1,7 @@
 """What is shown of people."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import select
 
@@ -9,6 +10,8 @@ from controller.db.tables.people import people
 from controller.domain.ids import SiteId
 from controller.domain.people import SitePerson
 from controller.people.repository import to_person
+
+EXPORT_MAX: Final = 100_000
 
 
 async def people_of(

@@ -1,7 +1,7 @@
 """People and their credentials in the database."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +18,22 @@ from sqlalchemy.exc import IntegrityError
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_people
 from controller.db.tables.accounts import accounts, site_roles
-from controller.db.tables.people import credentials, people
+from controller.db.tables.people import credentials, people, revoked_digests
+from controller.db.tables.sites import sites
 from controller.domain.access import CredentialKind, Privilege
 from controller.domain.errors import NotFound, Stale
 from controller.domain.ids import CredentialId, PersonId, SiteId
 from controller.domain.people import SiteCredential, SitePerson
 from controller.subscriptions.repository import seated
+from controller.sync import revocations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinSettings:
+    """What a site lets be done with PINs."""
+
+    pins: bool  # they may be made
+    custom_pins: bool  # people may choose theirs
 
 
 async def person(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> SitePerson:
@@ -161,6 +171,46 @@ async def delete_credential(tx: Session, gone: SiteCredential, *, if_match: int)
     )
     if (await tx.execute(one)).rowcount == 0:
         raise Stale.of("credential")
+
+
+async def count_pins(tx: ReadSession, site_id: SiteId) -> int:
+    """Return how many PINs a site has; one that is blocked or over may come back."""
+    count = select(func.count()).select_from(credentials)
+    live = count.where(credentials.c.site_id == site_id, credentials.c.kind == CredentialKind.PIN)
+    return int((await tx.execute(live)).scalar_one())
+
+
+async def was_revoked(tx: ReadSession, site_id: SiteId, digest: bytes, *, since: datetime) -> bool:
+    """Return whether a credential lost a right after an instant."""
+    noted = select(revoked_digests.c.digest).where(
+        revoked_digests.c.site_id == site_id,
+        revoked_digests.c.digest == digest,
+        revoked_digests.c.revoked_at > since,
+    )
+    return (await tx.execute(noted)).first() is not None
+
+
+async def pin_settings(tx: ReadSession, site_id: SiteId) -> PinSettings:
+    """Return what a site lets be done with PINs."""
+    columns = select(sites.c.pins, sites.c.custom_pins).where(sites.c.id == site_id)
+    row = (await tx.execute(columns)).one()
+    return PinSettings(pins=row.pins, custom_pins=row.custom_pins)
+
+
+async def set_custom_usable(tx: Session, site_id: SiteId, *, usable: bool, now: datetime) -> int:
+    """Make custom PINs usable or not, let locks forget those that are not, return how many."""
+    theirs = (
+        credentials.c.site_id == site_id,
+        credentials.c.custom,
+        credentials.c.usable.is_not(usable),
+    )
+    if not usable:
+        held = select(credentials.c.site_id, credentials.c.digest).where(*theirs)
+        await revocations.revoke(tx, held, now=now)
+    edited = update(credentials).where(*theirs)
+    return (
+        await tx.execute(edited.values(usable=usable, version=credentials.c.version + 1))
+    ).rowcount
 
 
 def to_person(row: Row[Any]) -> SitePerson:

@@ -59,22 +59,10 @@ class People:
             Invalid: The stay cannot be.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
-        nobody = SitePerson(
-            site_id=site_id,
-            id=PersonId(self._ids.new()),
-            name="",
-            email=None,
-            is_guest=False,
-            subscribed_at=None,
-            starts_at=None,
-            expires_at=None,
-            privileges=NO_PRIVILEGE,
-            created_at=now,
-            version=1,
-        )
-        person = edited(nobody, new, now=now)
-        _require_right(actor, nobody, person)
-        await self._require_seat(tx, nobody, person, now=now)
+        blank = nobody(site_id, PersonId(self._ids.new()), now=now)
+        person = edited(blank, new, now=now)
+        require_right(actor, blank, person)
+        await self._require_seat(tx, blank, person, now=now)
         await repository.add_person(tx, person)
         await self._changes.end(
             tx,
@@ -112,7 +100,7 @@ class People:
         await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
         before = await repository.person(tx, site_id, person_id)
         after = edited(before, edit, now=now)
-        _require_right(actor, before, after)
+        require_right(actor, before, after)
         await self._require_seat(tx, before, after, now=now)
         saved = await repository.save_person(tx, after, if_match=if_match)
         reaches_doors = _stay(before) != _stay(after)
@@ -208,6 +196,23 @@ class People:
             )
 
 
+def nobody(site_id: SiteId, person_id: PersonId, *, now: datetime) -> SitePerson:
+    """Return a person of whom nothing is known yet."""
+    return SitePerson(
+        site_id=site_id,
+        id=person_id,
+        name="",
+        email=None,
+        is_guest=False,
+        subscribed_at=None,
+        starts_at=None,
+        expires_at=None,
+        privileges=NO_PRIVILEGE,
+        created_at=now,
+        version=1,
+    )
+
+
 def edited(before: SitePerson, edit: PersonEdit, *, now: datetime) -> SitePerson:
     """Return the person after an edit; who is subscribed already keeps the instant of it.
 
@@ -229,8 +234,12 @@ def edited(before: SitePerson, edit: PersonEdit, *, now: datetime) -> SitePerson
     return after
 
 
-def _require_right(actor: Actor, before: SitePerson, after: SitePerson) -> None:
-    """Refuse privileges from somebody who has nothing to say about doors."""
+def require_right(actor: Actor, before: SitePerson, after: SitePerson) -> None:
+    """Refuse privileges from somebody who has nothing to say about doors.
+
+    Raises:
+        Forbidden: The actor lacks the right.
+    """
     if before.privileges != after.privileges:
         actor.require(Action.MANAGE_DOORS, after.site_id)
 

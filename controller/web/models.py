@@ -4,7 +4,7 @@ A request body derives from ``In``: unknown fields are refused and nothing is co
 An answer derives from ``Out``; one that people edit derives from ``Versioned`` and gets an ETag.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NewType
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -25,6 +25,10 @@ WHOLE: Final = BeforeValidator(_whole)
 Write it last, ``Annotated[int, Field(ge=1, le=100), WHOLE]``, or the bounds vanish from the
 document. Always give both bounds: the database has 64 bits.
 """
+
+
+CsvFile = NewType("CsvFile", bytes)
+"""A body that is a sheet: ``text/csv``, at most 10 MiB, as it was sent."""
 
 
 class In(BaseModel):

@@ -114,6 +114,9 @@ def _described(operation: Operation, schemas: _Schemas) -> Schema:
     if signature.body is not None:
         content = {"application/json": {"schema": schemas.body(operation)}}
         described["requestBody"] = {"required": True, "content": content}
+    if signature.takes_csv:
+        sheet = {"text/csv": {"schema": {"type": "string"}}}
+        described["requestBody"] = {"required": True, "content": sheet}
     return described
 
 
@@ -175,7 +178,7 @@ def _refusals(operation: Operation) -> set[HTTPStatus]:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if signature.path.model_fields:
         found.add(HTTPStatus.NOT_FOUND)
-    if signature.body is not None:
+    if signature.body is not None or signature.takes_csv:
         found |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
     if operation.route.method != "GET":
         found.add(HTTPStatus.CONFLICT)

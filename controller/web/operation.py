@@ -23,6 +23,8 @@ from controller.web.problems import Refusal
 from controller.web.rate_limit import ADDRESS_ALLOWANCE, SIGNED_IN_ALLOWANCE, RateLimiter
 from controller.web.signature import Signature, read
 
+CSV_BYTES_MAX: Final = 10 * 1024 * 1024
+CHUNK_BYTES: Final = 64 * 1024
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL keeps no NUL in a text
 
 
@@ -91,6 +93,8 @@ class Operation:
         if self.signature.body is not None:
             body = await _json(request)
             arguments["body"] = self._body(body)
+        elif self.signature.takes_csv:
+            arguments["body"] = body = await _csv(request)
         if not self.route.idempotent or actor is None:
             return await self._answer(request, actor, self._with.db, arguments)
         refusals: list[DomainError] = []  # an answer to be remembered, so it is not raised again
@@ -199,14 +203,29 @@ def _values(model: BaseModel) -> dict[str, Any]:
 
 
 async def _json(request: web.Request) -> bytes:
-    if request.content_type != "application/json":
+    _require_type(request, "application/json")
+    return await request.read()
+
+
+async def _csv(request: web.Request) -> bytes:
+    """Return a sheet, which may be longer than any other body."""
+    _require_type(request, "text/csv")
+    body = bytearray()
+    async for piece in request.content.iter_chunked(CHUNK_BYTES):
+        body += piece
+        if len(body) > CSV_BYTES_MAX:
+            raise web.HTTPRequestEntityTooLarge(max_size=CSV_BYTES_MAX, actual_size=len(body))
+    return bytes(body)
+
+
+def _require_type(request: web.Request, wanted: str) -> None:
+    if request.content_type != wanted:
         raise Refusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            "Send the body as Content-Type: application/json.",
-            headers={"Accept": "application/json"},
+            f"Send the body as Content-Type: {wanted}.",
+            headers={"Accept": wanted},
         )
-    return await request.read()
 
 
 def _nul(where: str) -> Refusal:

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from controller.web.api import Endpoint
-from controller.web.models import ID
+from controller.web.models import ID, CsvFile
 
 _IN_PATH = re.compile(r"{(\w+)}")
 
@@ -22,6 +22,7 @@ class Signature:
     path: type[BaseModel]
     query: type[BaseModel]
     body: TypeAdapter[Any] | None
+    takes_csv: bool  # the body is a sheet and no JSON
     body_fields: tuple[str, ...]  # to guess what a misspelt one was meant to be
     if_match: bool
     answer: TypeAdapter[Any] | None  # nothing: 204, or a page that writes its own response
@@ -50,12 +51,14 @@ def read(endpoint: Endpoint) -> Signature:
         for parameter in parameters
         if parameter.name not in in_path | {"body", "if_match"}
     }
+    takes_csv = hints.get("body") is CsvFile
     answer = hints["return"]
     plain = answer is type(None) or (isinstance(answer, type) and issubclass(answer, web.Response))
     return Signature(
         path=_model(handler, "Path", {name: (_checked(hints[name]), ...) for name in in_path}),
         query=_model(handler, "Query", query),
-        body=TypeAdapter(hints["body"]) if "body" in named else None,
+        body=None if takes_csv or "body" not in named else TypeAdapter(hints["body"]),
+        takes_csv=takes_csv,
         body_fields=tuple(getattr(hints.get("body"), "model_fields", ())),
         if_match="if_match" in named,
         answer=None if plain else TypeAdapter(answer),

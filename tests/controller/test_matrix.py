@@ -77,6 +77,9 @@ POST   /sites/{site_id}/locks/{lock_id}/free-locker         WAP       access
 GET    /sites/{site_id}/commands/{command_id}               WAPUC     access,open
 GET    /sites/{site_id}/people                              WAP       read,people
 POST   /sites/{site_id}/people                              WAP       people
+POST   /sites/{site_id}/people/import                       WAP       people
+GET    /sites/{site_id}/people.csv                          WAP       read,people
+GET    /sites/{site_id}/seats                               WAP       read,people
 GET    /sites/{site_id}/people/{person_id}                  WAP       read,people
 PATCH  /sites/{site_id}/people/{person_id}                  WAP       people
 DELETE /sites/{site_id}/people/{person_id}                  WAP       people

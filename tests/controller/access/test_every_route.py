@@ -51,6 +51,7 @@ class Case:
     body: Mapping[str, object] | None = None
     edits: bool = False  # wants If-Match
     key: bool = False  # wants Idempotency-Key
+    sheet: bytes | None = None  # instead of a body
     open_to_unsubscribed: bool = False
     audit: str | None = None
 
@@ -88,6 +89,8 @@ def remove(path: str, audit: str) -> Case:
 
 CASES = [
     read(SITE + "/people"),
+    read(SITE + "/people.csv"),
+    read(SITE + "/seats"),
     read(PERSON),
     read(PERSON + "/credentials"),
     read(CREDENTIAL),
@@ -105,6 +108,9 @@ CASES = [
     read(PERSON + "/locks/{lock_id}/why"),
     read(LOCK + "/offline-list"),
     add(SITE + "/people", "person_added", {"name": "New", "subscribed": True}),
+    Case(
+        method="POST", path=SITE + "/people/import", sheet=b"name\nNew\n", audit="people_imported"
+    ),
     add(PERSON + "/credentials", "credential_added", {"number": "00112233"}),
     add(SITE + "/hubs", "hub_registered", {"name": "New hub", **DEVICE, "serial": "NEW-0"}),
     add(HUB + "/locks", "lock_registered", LOCK_BODY),
@@ -197,6 +203,7 @@ async def ask(ground: Ground, case: Case, ids: Mapping[str, str], version: int =
         case.body,
         if_match=version if case.edits else None,
         key=f"k{next(ground.numbers)}" if case.key else None,
+        sheet=case.sheet,
     )
 
 

@@ -3,6 +3,7 @@
 Ada is an admin of OWN, Ian its installer, Uma a plain user there; Bob is an admin of FOREIGN.
 """
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -185,7 +186,11 @@ class Ground:
         if sheet is not None:
             headers["Content-Type"] = "text/csv"
         async with self.client.request(
-            method, f"/api/v1{path}", json=body, data=sheet, headers=headers
+            method,
+            f"/api/v1{path}",
+            json=body,
+            data=io.BytesIO(sheet) if sheet is not None else None,
+            headers=headers,
         ) as response:
             text = await response.read()
             is_sheet = response.content_type == "text/csv"
