@@ -18,10 +18,11 @@ from controller.domain.access import (
     Denied,
     DenyReason,
     Person,
+    ShutBy,
     decide,
 )
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId
-from controller.domain.schedule import Schedule, Window
+from controller.domain.schedule import Holiday, Schedule, Window
 from tests.controller.domain.builders import NOON, SECOND
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -107,6 +108,51 @@ def test_a_stay_ends_at_its_end() -> None:
 
     assert isinstance(ask(holder=(replace(TAG, ends_at=later), ADA)), Allowed)
     assert isinstance(ask(holder=(TAG, replace(ADA, ends_at=later))), Allowed)
+
+
+def test_a_group_gives_its_right_from_check_in_to_before_check_out() -> None:
+    """Before and from the end on it is as if the schedule were shut; each bound may be missing."""
+    frames = {
+        (None, None): True,
+        (NOON, NOON + SECOND): True,
+        (NOON + SECOND, None): False,
+        (None, NOON): False,
+        (NOON - SECOND, NOON): False,
+    }
+
+    for (starts_at, ends_at), opens in frames.items():
+        decision = ask(groups=[replace(STAFF, starts_at=starts_at, ends_at=ends_at)])
+        shut = Denied(reason=DenyReason.OUTSIDE_SCHEDULE)
+        assert decision == (Allowed(group_id=STAFF.id) if opens else shut)
+
+
+def test_a_group_tells_why_it_is_shut() -> None:
+    """Not yet, ended or outside its schedule; the frame is told before the schedule."""
+    early, late = NOON - SECOND, NOON + SECOND
+    night = Schedule.of([Window(weekday=6, start_min=0, end_min=1)])
+
+    told = [
+        replace(STAFF, **changes).shut_by(NOON, zone=MADRID, holidays=())
+        for changes in (
+            {},
+            {"schedule": night},
+            {"schedule": night, "starts_at": late},
+            {"schedule": night, "ends_at": early},
+        )
+    ]
+
+    assert told == [None, ShutBy.OUTSIDE_SCHEDULE, ShutBy.GROUP_NOT_YET, ShutBy.GROUP_ENDED]
+
+
+def test_on_a_holiday_the_decision_knows_it() -> None:
+    """A group whose schedule observes holidays is shut on one."""
+    observing = replace(STAFF.schedule, observes_holidays=True)
+    today = Holiday(starts_on=NOON.date(), days=1)
+
+    shut = ask(groups=[replace(STAFF, schedule=observing)], holidays=[today])
+
+    assert shut == Denied(reason=DenyReason.OUTSIDE_SCHEDULE)
+    assert isinstance(ask(holidays=[today]), Allowed)
 
 
 def test_the_schedule_is_read_on_the_sites_wall() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,6 +26,7 @@ from tests.controller.domain.builders import NOON, SECOND
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+DOOR, ADA = LockId("door"), PersonId("ada")
 # An instant near which the clocks of a zone change.
 CHANGES = {
     "Europe/Amsterdam": [
@@ -141,8 +143,40 @@ def test_windows_that_meet_are_one_opening() -> None:
     assert always == within
 
 
+@pytest.mark.parametrize("what", ["group", "person", "credential"])
+def test_an_opening_is_cut_where_a_right_starts_or_ends(what: str) -> None:
+    """A frame, a stay and a credential's end bound what a schedule alone would give."""
+    starts_at, ends_at = NOON + HOUR, NOON + 2 * HOUR
+    bounds: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at}
+    group = AccessGroup(
+        id=GroupId("g"),
+        person_ids=frozenset({ADA}),
+        lock_ids=frozenset({DOOR}),
+        schedule=Schedule.always(),
+        **(bounds if what == "group" else {}),
+    )
+    person = Person(id=ADA, subscribed=True, **(bounds if what == "person" else {}))
+    credential = Credential(
+        id=CredentialId("tag"),
+        person_id=ADA,
+        kind=CredentialKind.TAG,
+        ends_at=ends_at if what == "credential" else None,
+    )
+
+    found = allowed_within(
+        Span(starts_at=NOON, ends_at=NOON + DAY),
+        holder=(credential, person),
+        groups=[group],
+        lock_id=DOOR,
+        zone=ZoneInfo("UTC"),
+        holidays=(),
+    )
+
+    start = NOON if what == "credential" else starts_at
+    assert found == [Span(starts_at=start, ends_at=ends_at)]
+
+
 hours = st.none() | st.integers(-12, 60).map(lambda hour: NOON + hour * HOUR)
-DOOR, ADA = LockId("door"), PersonId("ada")
 
 
 @given(st.data())
