@@ -153,6 +153,12 @@ def _converters(hint: Any, marks: list[Any]) -> tuple[Callable[[Any], Any], _Con
         )
     if dataclasses.is_dataclass(hint):
         return to_map, lambda value, path: from_map(hint, value, path)  # type: ignore[arg-type]  # is_dataclass also allows an instance
+    return _scalar_converters(hint, marks, size)
+
+
+def _scalar_converters(
+    hint: Any, marks: list[Any], size: Size | None
+) -> tuple[Callable[[Any], Any], _Convert]:
     if issubclass(hint, IntEnum):
         return int, lambda value, path: _member(hint, value, path)
     if hint is bool:

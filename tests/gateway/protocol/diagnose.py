@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from gateway.protocol.sections import Section, read
+from gateway.protocol.sections import Privilege, Section, read
 from tests.gateway.protocol import shapes
 
 
@@ -17,7 +17,8 @@ def message_lines(message: Any, indent: str = "") -> Iterator[str]:
     for field in present:
         value = getattr(message, field.name)
         comma = "" if field is present[-1] else ","
-        lines = list(_value_lines(value, indent + "  "))
+        on_wire = sum(1 << place for place in value) if _is_places(field, value) else value
+        lines = list(_value_lines(on_wire, indent + "  "))
         note = f" / {field.name}{_meaning(field.name, value)} /"
         if len(lines) == 1:
             yield f"{indent}  {field.key}: {lines[0]}{note}{comma}"
@@ -61,6 +62,11 @@ def _value_lines(value: Any, indent: str) -> Iterator[str]:
         yield str(int(value))
 
 
+def _is_places(field: shapes.Field, value: Any) -> bool:
+    """Return whether a list goes on the wire as the bits of an integer."""
+    return isinstance(value, tuple) and field.shape.of is int
+
+
 def _hex(value: bytes) -> str:
     return f"h'{value.hex()}'"
 
@@ -69,6 +75,16 @@ def _meaning(name: str, value: Any) -> str:
     """Return what a number stands for, where that is not plain."""
     if isinstance(value, IntEnum):
         return f": {value.name}"
+    if name == "privileges":
+        return f": {', '.join(one.name or '' for one in Privilege(value))}"
+    if name == "schedules" and isinstance(value[0], int):
+        return f": places {', '.join(map(str, value))}"
+    return _moment(name, value)
+
+
+def _moment(name: str, value: Any) -> str:
+    if name in {"day", "from_day", "until_day"}:
+        return f": {date(1970, 1, 1) + timedelta(days=value)}"
     if name.endswith(("_at_s", "_until_s", "_before_s")) or name == "at_s":
         return f": {datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%M:%SZ}"
     if name.endswith("_ms"):

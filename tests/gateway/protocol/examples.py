@@ -12,7 +12,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gateway.protocol import claim, cose, frames, sealing, sections, topics, wire
+from gateway.protocol import claim, cose, frames, phone, sealing, sections, topics, wire
 from gateway.protocol.claim import ClaimRequest, ClaimResponse
 from gateway.protocol.frames import Frame, FrameKind
 from gateway.protocol.messages import (
@@ -21,11 +21,13 @@ from gateway.protocol.messages import (
     Batch,
     Command,
     CommandOutcome,
+    CredentialKind,
     DenyReason,
     Entry,
     EntryKind,
     Greeting,
     Lease,
+    LockMode,
     LockStatus,
     Manifest,
     Reply,
@@ -33,16 +35,23 @@ from gateway.protocol.messages import (
     Status,
     Welcome,
 )
-from gateway.protocol.sealing import HubTicket, LockTicket, OpenOrder, Pairing
+from gateway.protocol.phone import AccessDocument
+from gateway.protocol.sealing import HubTicket, LockOrder, LockTicket, OrderKind, Pairing
 from gateway.protocol.sections import (
+    HOLIDAY,
     Credential,
+    DoorSettings,
     Group,
+    Holiday,
     LockSettings,
+    OfficeMode,
     OfflineGrant,
     OfflineList,
     Person,
+    Privilege,
     Schedule,
     Section,
+    Times,
     Window,
 )
 from gateway.protocol.topics import DownKind, Topic, UpKind
@@ -53,7 +62,7 @@ GOLDEN: Final[dict[str, str]] = json.loads(
 
 SITE, HUB, LOCK = b"S" * 16, b"H" * 16, b"L" * 16
 PERSON, GROUP, SCHEDULE = b"P" * 16, b"G" * 16, b"C" * 16
-COMMAND, NONCE, CHALLENGE = b"O" * 16, b"N" * 16, b"Q" * 16
+COMMAND, NONCE, CHALLENGE, DIGITAL_KEY = b"O" * 16, b"N" * 16, b"Q" * 16, b"K" * 16
 HUB_HEX: Final = HUB.hex()
 
 CONTROLLER_SIGNING = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
@@ -62,13 +71,17 @@ HUB_SIGNING = Ed25519PrivateKey.from_private_bytes(b"\x03" * 32)
 HUB_AGREEMENT = X25519PrivateKey.from_private_bytes(b"\x04" * 32)
 LOCK_AGREEMENT = X25519PrivateKey.from_private_bytes(b"\x05" * 32)
 TAG_KEY = b"\x06" * 32
+PHONE_SIGNING = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 HUB_CODE, LOCK_CODE = "7K3M-W9QX-T2RD", "4FZ8-C1HN-V6BS"
 CA_FINGERPRINT = claim.fingerprint(b"DER of the CA's certificate")
 TAG = bytes.fromhex("04a1b2c3d4e580")
+PIN = "314159"
 EPOCH, LEASE, REVISION, TICKET = 1, 7, 12, 1
 
 NOW_S: Final = 1_795_424_400  # Monday 2026-11-23 09:00:00 UTC
 ENDS_S: Final = 1_796_083_200  # Tuesday 2026-12-01 00:00:00 UTC
+FIRST_DAY: Final = 20_758  # Sunday 2026-11-01
+CHRISTMAS_DAY: Final = 20_812  # Friday 2026-12-25
 GRACE_S: Final = 86_400
 
 SEAL_KEY = sealing.seal_key(
@@ -82,6 +95,8 @@ HUB_KEY = sealing.hub_key(CONTROLLER_AGREEMENT, HUB_AGREEMENT.public_key(), hub_
 LINK_KEY = sealing.link_key(SEAL_KEY, hub_id=HUB, number=TICKET)
 CREDENTIAL = sealing.tag_digest(TAG, TAG_KEY)
 OTHER_CREDENTIAL = sealing.tag_digest(bytes.fromhex("04a1b2c3"), TAG_KEY)
+PHONE_KEY = PHONE_SIGNING.public_key().public_bytes_raw()
+PHONE_CREDENTIAL = sealing.phone_digest(PHONE_KEY, TAG_KEY)
 
 PAIRING = Pairing(
     site_id=SITE,
@@ -93,18 +108,51 @@ PAIRING = Pairing(
 SIGNED_PAIRING = sealing.sign_pairing(PAIRING, claim.code_secret(LOCK_CODE))
 LOCK_TICKET = LockTicket(hub_id=HUB, number=TICKET, tag_key=TAG_KEY)
 HUB_TICKET = HubTicket(lock_id=LOCK, number=TICKET, link_key=LINK_KEY)
-ORDER = OpenOrder(command_id=COMMAND, number=5, until_ms=(NOW_S + 10) * 1000)
+ORDER = LockOrder(command_id=COMMAND, number=5, until_ms=(NOW_S + 10) * 1000, kind=OrderKind.OPEN)
+ENROL_ORDER = LockOrder(
+    command_id=COMMAND,
+    number=6,
+    until_ms=(NOW_S + 10) * 1000,
+    kind=OrderKind.ENROL_TAG,
+    seconds=60,
+)
 SEALED_LOCK_TICKET = sealing.seal(SEAL_KEY, LOCK_TICKET, purpose=sealing.LOCK_TICKET)
 SEALED_HUB_TICKET = sealing.seal(HUB_KEY, HUB_TICKET, purpose=sealing.HUB_TICKET)
-SEALED_ORDER = sealing.seal(SEAL_KEY, ORDER, purpose=sealing.OPEN_ORDER)
+SEALED_ORDER = sealing.seal(SEAL_KEY, ORDER, purpose=sealing.LOCK_ORDER)
 
-WEEK = (
-    Window(weekday=0, start_min=480, end_min=1080),
-    Window(weekday=1, start_min=480, end_min=1080),
+OFFICE_HOURS = Times(
+    windows=(
+        Window(weekday=0, start_min=480, end_min=1080),
+        Window(weekday=HOLIDAY, start_min=600, end_min=840),
+    ),
+    observes_holidays=True,
+    from_day=FIRST_DAY,
+    until_day=CHRISTMAS_DAY + 7,
+)
+LUNCH = Times(windows=(Window(weekday=1, start_min=720, end_min=780),), observes_holidays=False)
+CHRISTMAS = Holiday(day=CHRISTMAS_DAY, days=2)
+DOOR = DoorSettings(
+    open_s=5,
+    extended_open_s=20,
+    memory_days=7,
+    left_open_s=60,
+    office=OfficeMode.EASY,
+    toggle=False,
+    privacy=True,
+    keypad=True,
+    free_locker=False,
+    office_times=LUNCH,
 )
 ITEMS: Final[dict[SectionKind, sections.Item]] = {
-    SectionKind.SCHEDULES: Schedule(schedule_id=SCHEDULE, windows=WEEK),
-    SectionKind.GROUPS: Group(group_id=GROUP, lock_ids=(LOCK,), schedule_id=SCHEDULE),
+    SectionKind.SCHEDULES: Schedule(schedule_id=SCHEDULE, times=OFFICE_HOURS),
+    SectionKind.HOLIDAYS: CHRISTMAS,
+    SectionKind.GROUPS: Group(
+        group_id=GROUP,
+        lock_ids=(LOCK,),
+        schedule_id=SCHEDULE,
+        starts_at_s=NOW_S,
+        ends_at_s=ENDS_S,
+    ),
     SectionKind.PEOPLE: Person(
         person_id=PERSON,
         subscribed=True,
@@ -114,12 +162,13 @@ ITEMS: Final[dict[SectionKind, sections.Item]] = {
             Credential(credential_digest=OTHER_CREDENTIAL, blocked=True, ends_at_s=ENDS_S),
         ),
         ends_at_s=ENDS_S,
+        starts_at_s=NOW_S,
+        privileges=Privilege.OFFICE | Privilege.EXTENDED_OPENING,
     ),
     SectionKind.LOCKS: LockSettings(
         lock_id=LOCK,
         serial="LK-0001",
-        open_s=5,
-        memory_days=7,
+        door=DOOR,
         pairing=SIGNED_PAIRING,
         lock_ticket=SEALED_LOCK_TICKET,
         hub_ticket=SEALED_HUB_TICKET,
@@ -127,13 +176,20 @@ ITEMS: Final[dict[SectionKind, sections.Item]] = {
     SectionKind.OFFLINE_LIST: OfflineList(
         lock_id=LOCK,
         time_zone="Europe/Madrid",
-        schedules=(WEEK,),
+        schedules=(LUNCH, OFFICE_HOURS),
         grants=(
-            OfflineGrant(credential_digest=CREDENTIAL, schedule=0, ends_at_s=ENDS_S),
+            OfflineGrant(
+                credential_digest=CREDENTIAL,
+                schedules=(0, 1),
+                ends_at_s=ENDS_S,
+                starts_at_s=NOW_S,
+                privileges=Privilege.OFFICE,
+            ),
             OfflineGrant(credential_digest=b"D" * 16),
         ),
         purge=(OTHER_CREDENTIAL,),
         purge_before_s=NOW_S,
+        holidays=(CHRISTMAS,),
     ),
 }
 SECTIONS: Final = {kind: sections.build(kind, (item,)) for kind, item in ITEMS.items()}
@@ -148,8 +204,18 @@ STATUS = Status(
     revision=REVISION,
     subscribed=True,
     firmware="sim 1.0",
-    entries_waiting=4,
-    locks=(LockStatus(lock_id=LOCK, online=True, paired=True, log_epoch=1, list_hash=LIST.hash),),
+    entries_waiting=5,
+    locks=(
+        LockStatus(
+            lock_id=LOCK,
+            online=True,
+            paired=True,
+            log_epoch=1,
+            list_hash=LIST.hash,
+            battery=87,
+            mode=LockMode.NORMAL,
+        ),
+    ),
 )
 
 
@@ -167,6 +233,7 @@ ENTRIES = (
         clock_trusted=True,
         hub_at_s=NOW_S + 40,
         credential_digest=CREDENTIAL,
+        credential_kind=CredentialKind.TAG,
     ),
     _entry(
         40,
@@ -174,7 +241,8 @@ ENTRIES = (
         clock_trusted=False,
         hub_at_s=NOW_S + 60,
         reason=DenyReason.OUTSIDE_SCHEDULE,
-        credential_digest=CREDENTIAL,
+        credential_digest=PHONE_CREDENTIAL,
+        credential_kind=CredentialKind.DIGITAL_KEY,
     ),
     _entry(
         41,
@@ -183,6 +251,7 @@ ENTRIES = (
         hub_at_s=NOW_S + 60,
         command_id=COMMAND,
     ),
+    _entry(42, EntryKind.BATTERY_LOW, clock_trusted=True, hub_at_s=NOW_S + 60, count=18),
 )
 BATCH = Batch(entries=ENTRIES)
 UP: Final[dict[UpKind, object]] = {
@@ -245,20 +314,30 @@ FRAMES: Final[tuple[frames.Message, ...]] = (
         epoch=EPOCH,
         revision=REVISION,
         clock_trusted=True,
-        entries_waiting=4,
+        entries_waiting=5,
         list_hash=LIST.hash,
+        battery=87,
+        mode=LockMode.NORMAL,
     ),
     frames.Time(calendar_ms=NOW_S * 1000, speed=1),
-    frames.Configure(
-        epoch=EPOCH, revision=REVISION, open_s=5, memory_days=7, offline_list=LIST.data
-    ),
+    frames.Configure(epoch=EPOCH, revision=REVISION, door=DOOR, offline_list=LIST.data),
     frames.Ask(challenge=CHALLENGE, credential_digest=CREDENTIAL),
     frames.Answer(challenge=CHALLENGE, granted=False, reason=DenyReason.OUTSIDE_SCHEDULE),
     frames.Entries(entries=ENTRIES[2:3]),
-    frames.Free(log_epoch=1, up_to=41),
-    frames.Open(command_id=COMMAND, sealed=SEALED_ORDER),
-    frames.Opened(command_id=COMMAND, outcome=CommandOutcome.OPENED),
+    frames.Free(log_epoch=1, up_to=42),
+    frames.Order(command_id=COMMAND, sealed=SEALED_ORDER),
+    frames.Obeyed(command_id=COMMAND, outcome=CommandOutcome.OPENED),
 )
+DOCUMENT: Final = AccessDocument(
+    site_id=SITE,
+    credential_id=DIGITAL_KEY,
+    public_key=PHONE_KEY,
+    issued_at_s=NOW_S,
+    expires_at_s=NOW_S + phone.DOCUMENT_LIFE_S,
+)
+SIGNED_DOCUMENT: Final = phone.issue(DOCUMENT, CONTROLLER_SIGNING)
+PHONE_CHALLENGE: Final = phone.Challenge(lock_id=LOCK, challenge=CHALLENGE)
+PROOF: Final = phone.prove(PHONE_CHALLENGE, SIGNED_DOCUMENT, PHONE_SIGNING)
 
 
 def _claim_request() -> ClaimRequest:
@@ -304,12 +383,19 @@ MESSAGES: Final[dict[str, object]] = {
     **{str(kind): UP[kind] for kind in (UpKind.BATCH, UpKind.ASK, UpKind.REPLY)},
     **{str(kind): message for kind, message in DOWN.items()},
     **{f"frame-{type(message).__name__.lower()}": message for message in FRAMES},
-    "frame-answer-granted": frames.Answer(challenge=CHALLENGE, granted=True, ends_at_s=ENDS_S),
+    "frame-answer-granted": frames.Answer(
+        challenge=CHALLENGE, granted=True, ends_at_s=ENDS_S, privileges=Privilege.OFFICE
+    ),
     "pairing": PAIRING,
     "signed-pairing": wire.decode(sealing.SignedPairing, SIGNED_PAIRING),
     "lock-ticket": LOCK_TICKET,
     "hub-ticket": HUB_TICKET,
-    "open-order": ORDER,
+    "lock-order": ORDER,
+    "lock-order-enrol": ENROL_ORDER,
+    "phone-access-document": DOCUMENT,
+    "phone-hello": phone.Hello(document=SIGNED_DOCUMENT),
+    "phone-challenge": PHONE_CHALLENGE,
+    "phone-proof": PROOF,
     "claim-request": CLAIM_REQUEST,
     "claim-response": CLAIM_RESPONSE,
 }
@@ -345,10 +431,13 @@ def _trust_bytes() -> dict[str, bytes]:
         "seal-key": SEAL_KEY,
         "hub-key": HUB_KEY,
         "link-key": LINK_KEY,
+        "phone-public": PHONE_KEY,
         "credential-digest": CREDENTIAL,
+        "pin-digest": sealing.pin_digest(PIN, TAG_KEY),
+        "phone-digest": PHONE_CREDENTIAL,
         "sealed-lock-ticket": SEALED_LOCK_TICKET,
         "sealed-hub-ticket": SEALED_HUB_TICKET,
-        "sealed-open-order": SEALED_ORDER,
+        "sealed-lock-order": SEALED_ORDER,
         "external-data": cose.external_data(Topic(hub_id=HUB_HEX, kind=DownKind.GREETING)),
         "partition": bytes([topics.partition_of(HUB_HEX)]),
     }
@@ -365,5 +454,6 @@ def computed() -> dict[str, bytes]:
         **{f"up-{topic.kind}": signed(topic, message) for topic, message in up},
         **{f"down-{topic.kind}": signed(topic, message) for topic, message in down},
         **_frame_bytes(),
+        "phone-document": SIGNED_DOCUMENT,
         "claim-body": cose.sign(wire.encode(CLAIM_REQUEST), HUB_SIGNING, claim.EXTERNAL),
     }

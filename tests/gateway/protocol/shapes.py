@@ -9,10 +9,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from gateway.protocol import claim, frames, messages, sealing, sections
-from gateway.protocol.wire import INT_MAX, Key, Range, Size
+from gateway.protocol import claim, frames, messages, phone, sealing, sections
+from gateway.protocol.wire import INT_MAX, Bits, Key, Range, Size
 
-MODULES = (messages, sections, frames, sealing, claim)
+MODULES = (messages, sections, frames, sealing, phone, claim)
+PREFIXES = {frames.__name__: "frame-", phone.__name__: "phone-"}
 LIST_ITEMS_DRAWN_MAX = 3
 BYTES_DRAWN_MAX = 40
 PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
@@ -25,6 +26,7 @@ class Shape:
     of: Any  # int, bool, bytes, str, list, an IntEnum or a wire type
     low: int = 0
     high: int = INT_MAX
+    holes: tuple[int, ...] = ()  # numbers in between that mean nothing
     item: "Shape | None" = None
 
 
@@ -51,7 +53,7 @@ def wire_types() -> list[type]:
 def rule_of(kind: type) -> str:
     """Return the name of the CDDL rule of a wire type."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-    return f"frame-{name}" if kind.__module__ == frames.__name__ else name
+    return PREFIXES.get(kind.__module__, "") + name
 
 
 def fields(kind: type) -> list[Field]:
@@ -91,6 +93,7 @@ def edges(shape: Shape) -> Iterator[tuple[Any, bool]]:
         yield from _string_edges(shape)
     else:
         yield from [(shape.high, True), (shape.low - 1, False), (shape.high + 1, False)]
+        yield from ((hole, False) for hole in shape.holes)
         yield from [(True, False), (b"", False), (str(shape.low), False)]
 
 
@@ -108,7 +111,7 @@ def drawn(shape: Shape) -> st.SearchStrategy[Any]:
         return st.binary(min_size=shape.low, max_size=most)
     if shape.of is str:
         return st.text(PRINTABLE, min_size=shape.low, max_size=shape.high)
-    return st.integers(shape.low, shape.high)
+    return st.integers(shape.low, shape.high).filter(lambda number: number not in shape.holes)
 
 
 def drawn_map(kind: type) -> st.SearchStrategy[dict[int, Any]]:
@@ -141,13 +144,17 @@ def _shape(hint: Any, marks: list[Any]) -> Shape:
     while get_origin(hint) is Annotated:
         hint, *more = get_args(hint)
         marks = [*more, *marks]
+    bits = next((mark for mark in marks if isinstance(mark, Bits)), None)
+    if bits is not None:
+        return Shape(of=int, low=1, high=2**bits.count - 1)
     bounds = next((mark for mark in marks if isinstance(mark, Range | Size)), Range(0, INT_MAX))
     if get_origin(hint) is tuple:
         item = _shape(get_args(hint)[0], [])
         return Shape(of=list, low=bounds.low, high=bounds.high, item=item)
     if issubclass(hint, IntEnum):
-        # Every enumeration runs without gaps; test_cddl.py says so.
-        return Shape(of=hint, low=min(hint), high=max(hint))
+        low, high = min(hint), max(hint)
+        holes = tuple({*range(low, high)} - {*hint})
+        return Shape(of=hint, low=low, high=high, holes=holes)
     return Shape(of=hint, low=bounds.low, high=bounds.high)
 
 

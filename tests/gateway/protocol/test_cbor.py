@@ -111,7 +111,7 @@ def read_everything(data: bytes) -> None:
         lambda: cose.verify(data, keys, b""),
         lambda: frames.decode(data),
         lambda: frames.unprotect(frames.decode(data), link_key=key),
-        lambda: sealing.unseal(key, sealing.OpenOrder, data, purpose=sealing.OPEN_ORDER),
+        lambda: sealing.unseal(key, sealing.LockOrder, data, purpose=sealing.LOCK_ORDER),
         lambda: sealing.read_pairing(data, secret),
         lambda: topics.parse(data.decode("latin-1")),
         lambda: claim.code_secret(data.decode("latin-1")),

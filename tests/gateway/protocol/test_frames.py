@@ -6,10 +6,11 @@ import pytest
 from gateway.protocol import cbor, frames, sections
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.frames import Frame, FrameKind
-from gateway.protocol.messages import Entry, EntryKind, SectionKind
+from gateway.protocol.messages import CredentialKind, Entry, EntryKind, SectionKind
 from gateway.protocol.wire import INT_MAX
 from tests.gateway.protocol import examples
 from tests.gateway.protocol.examples import HUB, LINK_KEY, LOCK, SEAL_KEY
+from tests.gateway.protocol.test_sections import FULLEST_DOOR
 
 each_message = pytest.mark.parametrize("message", examples.FRAMES, ids=lambda m: type(m).__name__)
 
@@ -105,15 +106,15 @@ def test_the_largest_frames_fit() -> None:
         credential_digest=HUB,
         command_id=HUB,
         count=INT_MAX,
+        credential_kind=CredentialKind.PIN,
     )
     largest: list[frames.Message] = [
         frames.Entries(entries=(entry,) * frames.ENTRIES_PER_FRAME_MAX),
         frames.Configure(
             epoch=INT_MAX,
             revision=INT_MAX,
-            open_s=240,
-            memory_days=255,
-            offline_list=bytes(sections.SECTION_BYTES_MAX),
+            door=FULLEST_DOOR,
+            offline_list=bytes(sections.LIST_BYTES_MAX),
         ),
     ]
     for message in largest:

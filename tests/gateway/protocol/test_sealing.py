@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from gateway.protocol import claim, sealing, wire
 from gateway.protocol.errors import ProtocolError
-from gateway.protocol.sealing import HubTicket, LockTicket, OpenOrder
+from gateway.protocol.sealing import HubTicket, LockOrder, LockTicket
 from tests.gateway.protocol import examples
 from tests.gateway.protocol.examples import EPOCH, HUB, LOCK, SITE, TICKET
 from tests.gateway.protocol.test_cddl import CDDL
@@ -102,8 +102,8 @@ def test_a_public_key_without_a_secret_is_refused(point: bytes) -> None:
 
 def test_same_content_gives_same_bytes() -> None:
     """Sealing twice gives the same bytes, so that what is sealed can be named by its hash."""
-    once = sealing.seal(examples.SEAL_KEY, examples.ORDER, purpose=sealing.OPEN_ORDER)
-    again = sealing.seal(examples.SEAL_KEY, examples.ORDER, purpose=sealing.OPEN_ORDER)
+    once = sealing.seal(examples.SEAL_KEY, examples.ORDER, purpose=sealing.LOCK_ORDER)
+    again = sealing.seal(examples.SEAL_KEY, examples.ORDER, purpose=sealing.LOCK_ORDER)
 
     assert once == again
     assert len(once) == len(wire.encode(examples.ORDER)) + 16
@@ -127,9 +127,9 @@ def test_same_content_gives_same_bytes() -> None:
             sealing.HUB_TICKET,
             examples.HUB_TICKET,
         ),
-        (examples.SEALED_ORDER, examples.SEAL_KEY, OpenOrder, sealing.OPEN_ORDER, examples.ORDER),
+        (examples.SEALED_ORDER, examples.SEAL_KEY, LockOrder, sealing.LOCK_ORDER, examples.ORDER),
     ],
-    ids=["lock ticket", "hub ticket", "open order"],
+    ids=["lock ticket", "hub ticket", "lock order"],
 )
 def test_opens_for_its_purpose_only(
     sealed: bytes, key: bytes, kind: type, purpose: str, content: object
@@ -137,7 +137,7 @@ def test_opens_for_its_purpose_only(
     """Another purpose, another key and any flipped bit are refused."""
     assert sealing.unseal(key, kind, sealed, purpose=purpose) == content
 
-    purposes = {sealing.LOCK_TICKET, sealing.HUB_TICKET, sealing.OPEN_ORDER, "frame OPEN", ""}
+    purposes = {sealing.LOCK_TICKET, sealing.HUB_TICKET, sealing.LOCK_ORDER, "frame ORDER", ""}
     for other in purposes - {purpose}:
         with pytest.raises(ProtocolError, match="not sealed"):
             sealing.unseal(key, kind, sealed, purpose=other)
@@ -154,15 +154,15 @@ def test_opens_for_its_purpose_only(
 def test_what_is_too_short_to_be_sealed_is_refused(length: int) -> None:
     """Bytes that hold no content are refused like all others."""
     with pytest.raises(ProtocolError, match="not sealed"):
-        sealing.unseal(examples.LINK_KEY, OpenOrder, bytes(length), purpose=sealing.OPEN_ORDER)
+        sealing.unseal(examples.LINK_KEY, LockOrder, bytes(length), purpose=sealing.LOCK_ORDER)
 
 
 def test_a_sealed_message_of_another_type_is_refused() -> None:
     """The right key and purpose do not help a content of the wrong type; the text says which."""
-    sealed = sealing.seal(examples.SEAL_KEY, examples.PAIRING, purpose=sealing.OPEN_ORDER)
+    sealed = sealing.seal(examples.SEAL_KEY, examples.PAIRING, purpose=sealing.LOCK_ORDER)
 
-    with pytest.raises(ProtocolError, match="OpenOrder: unknown key 4"):
-        sealing.unseal(examples.SEAL_KEY, OpenOrder, sealed, purpose=sealing.OPEN_ORDER)
+    with pytest.raises(ProtocolError, match=r"LockOrder\.number: int is needed"):
+        sealing.unseal(examples.SEAL_KEY, LockOrder, sealed, purpose=sealing.LOCK_ORDER)
 
 
 def test_a_pairing_needs_the_sticker() -> None:

@@ -7,13 +7,39 @@ import pytest
 from gateway.protocol import cbor, sections, wire
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import LOCKS_PER_HUB_MAX, ROOTS_MAX, Manifest, Root, SectionKind
-from gateway.protocol.sections import OfflineGrant, OfflineList, Window
+from gateway.protocol.sections import (
+    DoorSettings,
+    Holiday,
+    OfficeMode,
+    OfflineGrant,
+    OfflineList,
+    Times,
+    Window,
+)
 from gateway.protocol.wire import INT_MAX
 from tests.gateway.protocol import examples
 
 LAST_INSTANT_S = 2**32 - 1  # in the year 2106; subscriptions and grants end before 2100
+LAST_DAY = 2**16 - 1  # in the year 2149
 DIGEST, ID = b"d" * 32, b"i" * 16
-FULL_WEEK = (Window(weekday=6, start_min=1438, end_min=1439),) * sections.WINDOWS_MAX
+FULLEST_TIMES = Times(
+    windows=(Window(weekday=6, start_min=1438, end_min=1439),) * sections.WINDOWS_MAX,
+    observes_holidays=True,
+    from_day=LAST_DAY,
+    until_day=LAST_DAY,
+)
+FULLEST_DOOR = DoorSettings(
+    open_s=240,
+    extended_open_s=240,
+    memory_days=255,
+    left_open_s=3600,
+    office=OfficeMode.SCHEDULED,
+    toggle=True,
+    privacy=True,
+    keypad=True,
+    free_locker=True,
+    office_times=FULLEST_TIMES,
+)
 
 
 def test_hash_is_sha_256_of_the_bytes() -> None:
@@ -42,11 +68,13 @@ def test_what_is_no_section_is_refused(value: object) -> None:
 
 
 def test_a_section_is_smaller_than_a_message() -> None:
-    """12 KiB are read; one byte more is refused before it is looked at."""
-    data = bytes(sections.SECTION_BYTES_MAX + 1)
-
-    with pytest.raises(ProtocolError, match="12289 bytes, at most 12288"):
-        sections.read(SectionKind.PEOPLE, data)
+    """12 KiB are read, of an offline list more; one byte more is refused before it is looked at."""
+    for kind, text in (
+        (SectionKind.PEOPLE, "12289 bytes, at most 12288"),
+        (SectionKind.OFFLINE_LIST, "15873 bytes, at most 15872"),
+    ):
+        with pytest.raises(ProtocolError, match=text):
+            sections.read(kind, bytes(sections.bytes_max(kind) + 1))
 
 
 def test_an_offline_list_section_holds_one_list() -> None:
@@ -58,19 +86,22 @@ def test_an_offline_list_section_holds_one_list() -> None:
 
 
 def test_the_fullest_offline_list_fits() -> None:
-    """360 grants, six full weeks and twenty ids to purge are one section."""
+    """360 grants that say all they can, six full weeks, holidays and purged ids: one section."""
     grant = OfflineGrant(
         credential_digest=ID,
-        schedule=sections.SCHEDULES_PER_LIST_MAX - 1,
+        schedules=tuple(range(sections.SCHEDULES_PER_LIST_MAX)),
         ends_at_s=LAST_INSTANT_S,
+        starts_at_s=LAST_INSTANT_S,
+        privileges=sections.PRIVILEGES_MAX,
     )
     fullest = OfflineList(
         lock_id=ID,
         time_zone="x" * 64,
-        schedules=(FULL_WEEK,) * sections.SCHEDULES_PER_LIST_MAX,
+        schedules=(FULLEST_TIMES,) * sections.SCHEDULES_PER_LIST_MAX,
         grants=(grant,) * sections.GRANTS_MAX,
         purge=(ID,) * sections.PURGE_MAX,
         purge_before_s=LAST_INSTANT_S,
+        holidays=(Holiday(day=LAST_DAY, days=31),) * sections.HOLIDAYS_MAX,
     )
 
     section = sections.build(SectionKind.OFFLINE_LIST, (fullest,))

@@ -36,8 +36,8 @@ def test_error_names_the_field(value: Any, text: str) -> None:
 
 def test_error_names_the_enumeration() -> None:
     """A number that means nothing is refused with the name of what it should be."""
-    with pytest.raises(ProtocolError, match=r"Batch\.entries\[0\]\.kind: 8 is no EntryKind"):
-        wire.decode(Batch, cbor.encode({1: [{**ENTRY, 4: 8}]}))
+    with pytest.raises(ProtocolError, match=r"Batch\.entries\[0\]\.kind: 15 is no EntryKind"):
+        wire.decode(Batch, cbor.encode({1: [{**ENTRY, 4: 15}]}))
 
 
 def test_error_names_the_item_of_a_section() -> None:
@@ -52,6 +52,19 @@ def test_none_is_left_out() -> None:
     """An optional field that is None is absent on the wire and None again after it."""
     assert 8 not in ENTRY
     assert wire.decode(Entry, cbor.encode(ENTRY)).reason is None
+
+
+@pytest.mark.parametrize(
+    ("places", "number"), [((0,), 1), ((5,), 32), ((0, 1), 3), ((1, 3, 5), 42), ((*range(6),), 63)]
+)
+def test_places_are_bits(places: tuple[int, ...], number: int) -> None:
+    """The places of a grant's schedules are the bits of one integer, and come back in order."""
+    grant = sections.OfflineGrant(credential_digest=examples.CREDENTIAL, schedules=places)
+
+    data = wire.encode(grant)
+
+    assert cbor.decode(data) == {1: examples.CREDENTIAL, 2: number}
+    assert wire.decode(sections.OfflineGrant, data) == grant
 
 
 def test_null_is_not_absence() -> None:
