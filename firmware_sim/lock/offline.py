@@ -1,8 +1,11 @@
 """What a lock decides by itself. Source: docs/algorithms/offline.md."""
 
+import functools
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from firmware_sim.lock.state import Opening
 from firmware_sim.schedule import contains, zone_named
@@ -10,6 +13,12 @@ from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import OfflineGrant, OfflineList
 
 DAY_S: Final = 86_400
+_NEARER: Final = (  # of several reasons the last in this order is told
+    DenyReason.CREDENTIAL_EXPIRED,
+    DenyReason.PERSON_NOT_YET,
+    DenyReason.OUTSIDE_SCHEDULE,
+    DenyReason.CLOCK_UNCERTAIN,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +26,7 @@ class Opens:
     """The lock opens, by its list or by its memory."""
 
     kind: EntryKind
+    privileges: int = 0  # of the person at this door; the memory knows none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,24 +85,38 @@ def _by_list(
 ) -> Opens | Refuses:
     """The list alone decides about whom it names; several grants are alternatives."""
     zone = zone_named(offline_list.time_zone) if clock_trusted else None
-    reasons = []
+    privileges, reasons = [], []
     for grant in grants:
-        if grant.ends_at_s is not None and at_s >= grant.ends_at_s:
-            reasons.append(DenyReason.CREDENTIAL_EXPIRED)
-        elif grant.schedules is None:
-            return Opens(kind=EntryKind.OPENED_BY_LIST)
-        elif zone is None:
-            reasons.append(DenyReason.CLOCK_UNCERTAIN)
-        elif any(
-            contains(
-                offline_list.schedules[place],
-                at_s=at_s,
-                zone=zone,
-                holidays=offline_list.holidays or (),
-            )
-            for place in grant.schedules
-        ):
-            return Opens(kind=EntryKind.OPENED_BY_LIST)
+        reason = _by_frame(grant, at_s=at_s, clock_trusted=clock_trusted)
+        reason = reason or _by_schedule(offline_list, grant, at_s=at_s, zone=zone)
+        if reason is None:
+            privileges.append(grant.privileges or 0)
         else:
-            reasons.append(DenyReason.OUTSIDE_SCHEDULE)
-    return Refuses(reason=max(reasons))
+            reasons.append(reason)
+    if privileges:
+        every = functools.reduce(operator.or_, privileges)
+        return Opens(kind=EntryKind.OPENED_BY_LIST, privileges=every)
+    return Refuses(reason=max(reasons, key=_NEARER.index))
+
+
+def _by_frame(grant: OfflineGrant, *, at_s: int, clock_trusted: bool) -> DenyReason | None:
+    """A lower bound of the time can show that a grant has begun or ended, not that it has not."""
+    if grant.ends_at_s is not None and at_s >= grant.ends_at_s:
+        return DenyReason.CREDENTIAL_EXPIRED
+    if grant.starts_at_s is not None and at_s < grant.starts_at_s:
+        return DenyReason.PERSON_NOT_YET if clock_trusted else DenyReason.CLOCK_UNCERTAIN
+    return None
+
+
+def _by_schedule(
+    offline_list: OfflineList, grant: OfflineGrant, *, at_s: int, zone: ZoneInfo | None
+) -> DenyReason | None:
+    if grant.schedules is None:
+        return None
+    if zone is None:
+        return DenyReason.CLOCK_UNCERTAIN
+    holidays = offline_list.holidays or ()
+    times = (offline_list.schedules[place] for place in grant.schedules)
+    if any(contains(each, at_s=at_s, zone=zone, holidays=holidays) for each in times):
+        return None
+    return DenyReason.OUTSIDE_SCHEDULE
