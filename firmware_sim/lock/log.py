@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from firmware_sim.lock import radio
-from firmware_sim.lock.state import Freed, LockState, Log
+from firmware_sim.lock.state import Freed, LockState, Log, Shown
 from firmware_sim.outputs import FlashDelete, FlashWrite, Noted
 from firmware_sim.turn import Turn
 from gateway.protocol import wire
@@ -25,11 +25,12 @@ def append(
     turn: Turn[LockState],
     kind: EntryKind,
     *,
-    credential_digest: bytes | None = None,
+    shown: Shown | None = None,
     reason: DenyReason | None = None,
     command_id: bytes | None = None,
+    count: int | None = None,
 ) -> None:
-    """Write the next entry to flash and send what has not been sent."""
+    """Write the next entry (or incident) to flash and send what has not been sent."""
     _make_room(turn)
     state = turn.state
     assert state.pin is not None, "a lock without a site decides nothing"
@@ -41,8 +42,10 @@ def append(
         at_s=state.calendar.at_s(turn.instant),
         clock_trusted=state.calendar.trusted,
         reason=reason,
-        credential_digest=credential_digest,
+        credential_digest=shown.digest if shown else None,
         command_id=command_id,
+        count=count,
+        credential_kind=shown.kind if shown else None,
     )
     turn.emit(FlashWrite(key=_key(state, entry.sequence), data=wire.encode(entry)))
     turn.state = replace(state, log=replace(state.log, entries=(*state.log.entries, entry)))
@@ -105,7 +108,7 @@ def _make_room(turn: Turn[LockState]) -> None:
     if len(log.entries) < CAPACITY:
         return
     first, last = log.entries[0], log.entries[1]
-    lost = (first.count or 1) + 1
+    lost = 1 + (first.count or 0 if first.kind is EntryKind.OVERFLOW else 1)
     overflow = Entry(
         lock_id=last.lock_id,
         log_epoch=log.log_epoch,

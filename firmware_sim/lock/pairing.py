@@ -5,8 +5,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from firmware_sim.lock.state import Freed, Link, LockIdentity, LockState, Log, Pin
-from firmware_sim.outputs import FlashDelete, FlashWrite, Noted
+from firmware_sim.lock.state import Alarms, Freed, Link, LockIdentity, LockState, Log, Pin
+from firmware_sim.outputs import FlashDelete, FlashWrite, MotorClose, Noted
 from firmware_sim.turn import Turn
 from gateway.protocol import sealing, wire
 from gateway.protocol.sealing import LockTicket, Pairing
@@ -72,7 +72,17 @@ def reset(turn: Turn[LockState]) -> None:
     old = turn.state
     log_epoch = old.log.log_epoch + 1
     turn.emit(FlashWrite(key=LOG_EPOCH_KEY, data=str(log_epoch).encode()))
-    names = ["pin", "ticket", "configuration", "order", "freed"]
+    names = [
+        "pin",
+        "ticket",
+        "configuration",
+        "order",
+        "freed",
+        "mode",
+        "keypad",
+        "alarms",
+        "locker",
+    ]
     names += [f"entry/{entry.sequence}" for entry in old.log.entries]
     names += [f"memory/{digest.hex()}" for digest in old.memory]
     turn.emit(*(FlashDelete(key=old.flash_key(name)) for name in names))
@@ -82,5 +92,9 @@ def reset(turn: Turn[LockState]) -> None:
         told_ms=old.told_ms,
         log=Log(log_epoch=log_epoch, freed=Freed()),
         memory={},
+        door=old.door,
+        alarms=Alarms(battery=old.alarms.battery),
     )
+    if old.stays_open:  # nobody could end it any more
+        turn.emit(MotorClose())
     turn.emit(Noted(text="reset to factory state"))

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated, Final
 
 from firmware_sim.calendar import Calendar
-from gateway.protocol.frames import Configure
-from gateway.protocol.messages import Entry
+from gateway.protocol.frames import Configure, Obeyed
+from gateway.protocol.messages import CredentialKind, Entry, LockMode
+from gateway.protocol.phone import AccessDocument
 from gateway.protocol.sealing import LockTicket, Pairing
-from gateway.protocol.sections import OfflineList
-from gateway.protocol.wire import Key, Uint
+from gateway.protocol.sections import DoorSettings, OfflineList
+from gateway.protocol.wire import Id, Key, Range, Uint
 
 OPEN_S: Final = 3  # until a configuration says otherwise
 
@@ -82,11 +84,33 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What an entry says of what was presented."""
+
+    kind: CredentialKind
+    digest: bytes | None = None  # None: it is nobody's, or was not even tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """What somebody at the door presents."""
+
+    kind: CredentialKind
+    digest: bytes
+    held: bool = False  # for more than 5 s
+
+    @property
+    def shown(self) -> Shown:
+        """With its name."""
+        return Shown(kind=self.kind, digest=self.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A question to the hub that waits for its answer."""
 
     challenge: bytes
-    credential_digest: bytes
+    presentation: Presentation
     until_s: float
     again_s: float
 
@@ -97,6 +121,81 @@ class Silence:
 
     count: int = 0
     until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """A phone that was asked to prove itself."""
+
+    document: bytes
+    read: AccessDocument
+    challenge: bytes
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """The next tag is to be reported, not judged."""
+
+    command_id: bytes
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Codes that did not open since the last one that did."""
+
+    failures: Annotated[Uint, Key(1)] = 0  # a code counts before it is tried
+    told: Annotated[Uint, Key(2)] = 0  # how many the newest incident spoke of
+
+
+class Hold(IntEnum):
+    """Why a lock stays open."""
+
+    BY_HAND = 1
+    EASY = 2
+    SCHEDULED = 3
+    ORDER = 4
+    TOGGLE = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How the lock stands."""
+
+    mode: Annotated[LockMode, Key(1)] = LockMode.NORMAL
+    hold: Annotated[Hold | None, Key(2)] = None  # of office mode
+    until_s: Annotated[Uint | None, Key(3)] = None  # calendar, of an order that said how long
+    served: Annotated[bool, Key(4)] = False  # the scheduled time that runs had its office mode
+    closing: Annotated[bool, Key(5)] = False  # the motor was told to close just now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """Which incidents stand, so that each is told once, and the battery."""
+
+    left_open: Annotated[bool, Key(1)] = False
+    forced: Annotated[bool, Key(2)] = False
+    tampered: Annotated[bool, Key(3)] = False
+    battery: Annotated[int, Range(0, 100), Key(4)] = 100  # per cent
+    battery_told: Annotated[int, Range(0, 100), Key(5)] = 100  # the lowest step that was told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupant:
+    """Whose a free locker is."""
+
+    digest: Annotated[Id, Key(1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorWatch:
+    """What the lock has seen of its door since boot, by the link clock."""
+
+    is_open: bool | None = None  # None: the contact has not said yet
+    since_s: float = 0.0  # when it moved, or the lock stopped staying open
+    may_open_until_s: float = 0.0
+    handle_until_s: float = 0.0  # an opening until then comes from within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +210,30 @@ class LockState:
     link: Link | None = None
     configuration: Configuration | None = None
     memory: Mapping[bytes, Opening]  # by credential digest
-    order_number: int = 0  # of the newest remote opening
-    opened_command: bytes | None = None  # the newest remote opening since boot; not in flash
-    pressed_until_s: float = 0.0  # not in flash
-    request: Request | None = None  # not in flash
-    silence: Silence = Silence()  # not in flash
+    order_number: int = 0  # of the newest order that was obeyed
+    mode: Mode = Mode()
+    guard: Guard = Guard()
+    alarms: Alarms = Alarms()
+    occupant: Occupant | None = None
+    # Not in flash:
+    obeyed: Obeyed | None = None  # the newest order since boot
+    pressed_until_s: float = 0.0
+    request: Request | None = None
+    silence: Silence = Silence()
+    greeting: Greeting | None = None
+    enrolment: Enrolment | None = None
+    keypad_until_s: float = 0.0  # no code is tried before
+    door: DoorWatch = DoorWatch()
+
+    @property
+    def settings(self) -> DoorSettings | None:
+        """How the door is to behave, once somebody has said it."""
+        return self.configuration.settings.door if self.configuration else None
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether the lock is in office mode."""
+        return self.mode.mode is LockMode.OFFICE
 
     def flash_key(self, name: str) -> str:
         """Return where a record lies. A factory reset moves on to another shelf at one stroke."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from firmware_sim import calendar
 from firmware_sim.inputs import (
@@ -21,15 +21,39 @@ from firmware_sim.inputs import (
     Tick,
 )
 from firmware_sim.instant import Instant
-from firmware_sim.lock import configuration, door, log, pairing, radio
-from firmware_sim.lock.state import Freed, LockIdentity, LockState, Opening, Pin
+from firmware_sim.lock import (
+    configuration,
+    digital_key,
+    door,
+    keypad,
+    locker,
+    log,
+    modes,
+    orders,
+    pairing,
+    radio,
+    sensors,
+)
+from firmware_sim.lock.state import (
+    Alarms,
+    Freed,
+    Guard,
+    LockIdentity,
+    LockState,
+    Mode,
+    Occupant,
+    Opening,
+    Pin,
+)
 from firmware_sim.outputs import FlashWrite, Noted, Output
 from firmware_sim.turn import Turn
 from gateway.protocol import frames, wire
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.frames import Configure, Frame, FrameKind
-from gateway.protocol.messages import Entry, LockMode
+from gateway.protocol.messages import Entry
 from gateway.protocol.sealing import LockTicket, Pairing
+
+M = TypeVar("M")
 
 MARK_KEY: Final = "mark"  # outside every shelf: a factory reset does not set the calendar back
 
@@ -57,10 +81,16 @@ def boot(
             if key.startswith("memory/")
         },
         order_number=int.from_bytes(held.get("order", b"")),
+        mode=_record(Mode, held.get(modes.KEY)) or Mode(),
+        guard=_record(Guard, held.get(keypad.KEY)) or Guard(),
+        alarms=_record(Alarms, held.get(sensors.KEY)) or Alarms(),
+        occupant=_record(Occupant, held.get(locker.KEY)),
     )
     turn = Turn(_attached(state, held), instant)
     configuration.tidy_memory(turn)
-    _tell_state(turn)
+    keypad.start(turn)
+    modes.start(turn)
+    radio.tell_state(turn)
     log.send(turn)
     return turn.finish()
 
@@ -80,30 +110,50 @@ def step(
 def _take(turn: Turn[LockState], event: LockInput) -> None:
     match event:
         case Tick():
-            _keep_time(turn)
-            door.wait(turn)
-            log.send_again_if_due(turn)
+            _pass_time(turn)
         case RadioHeard():
             _hear(turn, frames.decode(event.data))
         case Present():
-            door.present(turn, event.tag_number)
+            door.present(turn, event.tag_number, held=event.held)
+        case EnterPin():
+            door.enter(turn, event.pin)
+        case PhoneSays():
+            digital_key.hear(turn, event.message)
         case Press():
             until_s = turn.instant.mono_s + pairing.PRESS_LASTS_S
             turn.state = replace(turn.state, pressed_until_s=until_s)
         case FactoryReset():
             pairing.reset(turn)
-        case (
-            EnterPin()
-            | PhoneSays()
-            | DoorMoved()
-            | InsideHandle()
-            | PrivacyButton()
-            | CaseOpened()
-            | BatteryAt()
-        ):
-            turn.emit(Noted(text="not known to this firmware"))
+        case _:
+            _sense(turn, event)
+
+
+def _sense(
+    turn: Turn[LockState],
+    event: DoorMoved | InsideHandle | PrivacyButton | CaseOpened | BatteryAt,
+) -> None:
+    match event:
+        case DoorMoved():
+            sensors.move_door(turn, is_open=event.is_open)
+        case InsideHandle():
+            sensors.press_handle(turn)
+        case PrivacyButton():
+            modes.press_privacy(turn)
+        case CaseOpened():
+            sensors.move_case(turn, is_open=event.is_open)
+        case BatteryAt():
+            sensors.read_battery(turn, event.percent)
         case _:
             assert_never(event)
+
+
+def _pass_time(turn: Turn[LockState]) -> None:
+    _keep_time(turn)
+    door.wait(turn)
+    modes.keep(turn)
+    locker.keep(turn)
+    sensors.keep(turn)
+    log.send_again_if_due(turn)
 
 
 def _hear(turn: Turn[LockState], frame: Frame) -> None:
@@ -118,7 +168,7 @@ def _hear(turn: Turn[LockState], frame: Frame) -> None:
         return
     if frame.kind is FrameKind.TICKET:
         if pairing.take_ticket(turn, pin, frame.body):
-            _tell_state(turn)
+            radio.tell_state(turn)
     elif state.link is not None:
         _obey(turn, pin, frames.unprotect(frame, link_key=state.link.key))
 
@@ -131,13 +181,13 @@ def _obey(turn: Turn[LockState], pin: Pin, message: frames.Message) -> None:
             if configuration.take(turn, pin, message):
                 door.ask_anew(turn)
             door.forget_silence(turn)
-            _tell_state(turn)
+            radio.tell_state(turn)
         case frames.Answer():
             door.hear_answer(turn, message)
         case frames.Free():
             log.free(turn, message)
         case frames.Order():
-            door.open_remotely(turn, pin, message)
+            orders.obey(turn, pin, message)
         case _:
             return  # a lock's own words, back from the air
 
@@ -149,7 +199,7 @@ def _take_time(turn: Turn[LockState], time: frames.Time) -> None:
         told = state.calendar.told(time.calendar_ms, time.speed, turn.instant)
         turn.state = replace(state, calendar=told, told_ms=time.calendar_ms)
         _keep_time(turn)
-    _tell_state(turn)
+    radio.tell_state(turn)
 
 
 def _keep_time(turn: Turn[LockState]) -> None:
@@ -160,22 +210,8 @@ def _keep_time(turn: Turn[LockState]) -> None:
         turn.state = replace(turn.state, calendar=kept)
 
 
-def _tell_state(turn: Turn[LockState]) -> None:
-    state = turn.state
-    settings = state.configuration.settings if state.configuration else None
-    radio.send(
-        turn,
-        frames.State(
-            log_epoch=state.log.log_epoch,
-            epoch=settings.epoch if settings else 0,
-            revision=settings.revision if settings else 0,
-            clock_trusted=state.calendar.trusted,
-            entries_waiting=len(state.log.entries),
-            list_hash=configuration.list_hash(state),
-            battery=100,
-            mode=LockMode.NORMAL,
-        ),
-    )
+def _record(kind: type[M], data: bytes | None) -> M | None:
+    return wire.decode(kind, data) if data is not None else None
 
 
 def _attached(state: LockState, held: Mapping[str, bytes]) -> LockState:
