@@ -23,7 +23,7 @@ from controller.domain.schedule import Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
 from gateway.protocol import sealing, sections
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import PURGE_MAX, SECTION_BYTES_MAX, Section
+from gateway.protocol.sections import LIST_BYTES_MAX, PURGE_MAX, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,7 @@ def _offline_list(state: SiteState, lock: Lock) -> Section:
             ),
         ),
     )
-    assert len(section.data) <= SECTION_BYTES_MAX, "require_room has let too much through"
+    assert len(section.data) <= LIST_BYTES_MAX, "require_room has let too much through"
     return section
 
 
