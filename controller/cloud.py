@@ -35,7 +35,9 @@ from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
 from controller.people.credentials_api import CredentialsApi
+from controller.people.digital_keys import DigitalKeys
 from controller.people.importing import Importing
+from controller.people.pins import Pins
 from controller.people.service import People
 from controller.people.sheet_api import SheetApi
 from controller.pki import Authority
@@ -92,6 +94,20 @@ class Cloud:
         self._catalogue = catalogue.load()
         self._audit = Audit(ports.ids)
         self._sync = Sync(ports.bus)
+        self._entitlement = Entitlement(self._catalogue)
+        self._changes = Changes(
+            entitlement=self._entitlement, room=OfflineRoom(), sync=self._sync, audit=self._audit
+        )
+        self._credentials = Credentials(changes=self._changes, keys=keys, ids=ports.ids)
+        self._pins = Pins(
+            changes=self._changes,
+            credentials=self._credentials,
+            entitlement=self._entitlement,
+            keys=keys,
+            ids=ports.ids,
+            randomness=ports.randomness,
+            guesses=GuessLimit(ports.link),
+        )
         self._answers = AnswerBook(
             db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link
         )
@@ -189,10 +205,7 @@ class Cloud:
     def _door_apis(self, cut: Cut) -> tuple[Api, ...]:
         """Return people, hardware and access: everything that changes who may open."""
         keys, ids = self._keys, self._ports.ids
-        entitlement = Entitlement(self._catalogue)
-        changes = Changes(
-            entitlement=entitlement, room=OfflineRoom(), sync=self._sync, audit=self._audit
-        )
+        entitlement, changes = self._entitlement, self._changes
         orders = Orders(
             entitlement=entitlement,
             sync=self._sync,
@@ -200,12 +213,17 @@ class Cloud:
             ids=ids,
             link=self._ports.link,
         )
+        digital_keys = DigitalKeys(
+            changes=changes, credentials=self._credentials, keys=keys, ids=ids
+        )
         people = People(changes=changes, entitlement=entitlement, ids=ids)
         importing = Importing(changes=changes, entitlement=entitlement, people=people, ids=ids)
         return (
             SheetApi(importing, self._ports.threads),
             PeopleApi(people),
-            CredentialsApi(Credentials(changes=changes, keys=keys, ids=ids)),
+            CredentialsApi(
+                credentials=self._credentials, pins=self._pins, digital_keys=digital_keys
+            ),
             HardwareApi(
                 hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids, cut=cut),
                 locks=Locks(changes=changes, keys=keys, ids=ids),

@@ -100,7 +100,8 @@ async def why(
     kept = await holidays_of(tx, site_id)
 
     def decided(credential: SiteCredential | None) -> Decision:
-        holder = None if credential is None else (_presented(credential), who)
+        is_told = credential is not None and credential.usable  # what is not, hubs do not know
+        holder = (_presented(credential), who) if credential and is_told else None
         return decide(
             subscribed=subscribed,
             holder=holder,

@@ -45,7 +45,7 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
     zone = (await tx.execute(select(sites.c.time_zone).where(sites.c.id == site_id))).scalar()
     if zone is None:
         raise NotFound("There is no such site, or you have no role there.", object="site")
-    held = select(credentials).where(credentials.c.site_id == site_id)
+    held = select(credentials).where(credentials.c.site_id == site_id, credentials.c.usable)
     known = select(people).where(people.c.site_id == site_id)
     joined = select(group_people).where(group_people.c.site_id == site_id)
     if offline_only:

@@ -77,8 +77,7 @@ class Changes:
             OfflineSchedulesFull: Likewise.
         """
         if reaches_doors:
-            await self._room.require(tx, site_id)
-            await self._sync.request_revision(tx, site_id)
+            await self.reach_doors(tx, site_id)
         await self._audit.record(
             tx,
             actor,
@@ -89,3 +88,13 @@ class Changes:
             now=now,
             facts=facts,
         )
+
+    async def reach_doors(self, tx: Session, site_id: SiteId) -> None:
+        """Check the offline lists and ask for the hubs; whoever calls this writes the audit record.
+
+        Raises:
+            OfflineListFull: A lock has no room for all who would be on its list.
+            OfflineSchedulesFull: Likewise.
+        """
+        await self._room.require(tx, site_id)
+        await self._sync.request_revision(tx, site_id)

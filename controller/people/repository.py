@@ -213,6 +213,25 @@ async def set_custom_usable(tx: Session, site_id: SiteId, *, usable: bool, now: 
     ).rowcount
 
 
+async def digital_keys_offline(tx: ReadSession, site_id: SiteId) -> bool:
+    """Return whether a site gives offline access to new digital keys."""
+    column = select(sites.c.digital_keys_offline).where(sites.c.id == site_id)
+    return bool((await tx.execute(column)).scalar_one())
+
+
+async def issue_document(tx: Session, held: SiteCredential, *, issued_at: datetime) -> None:
+    """Note a digital key's newest access document, unless somebody has issued one meanwhile."""
+    await tx.execute(
+        update(credentials)
+        .where(
+            credentials.c.site_id == held.site_id,
+            credentials.c.id == held.id,
+            credentials.c.document_issued_at.is_not_distinct_from(held.document_issued_at),
+        )
+        .values(document_issued_at=issued_at)
+    )
+
+
 def to_person(row: Row[Any]) -> SitePerson:
     """Return the person of a row of ``people``."""
     return SitePerson(

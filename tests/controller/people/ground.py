@@ -22,6 +22,7 @@ from controller.access.offline import OfflineRoom
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
+from controller.accounts.guessing import GuessLimit
 from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.bus import ProcessBus
@@ -45,7 +46,9 @@ from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
 from controller.people.credentials_api import CredentialsApi
+from controller.people.digital_keys import DigitalKeys
 from controller.people.importing import Importing
+from controller.people.pins import Pins
 from controller.people.service import People
 from controller.people.sheet_api import SheetApi
 from controller.subscriptions.entitlement import Entitlement
@@ -300,6 +303,8 @@ class Services:
     people: People
     importing: Importing
     credentials: Credentials
+    pins: Pins
+    digital_keys: DigitalKeys
     hubs: Hubs
     locks: Locks
     orders: Orders
@@ -310,11 +315,13 @@ class Services:
 
 def services(link: HandClock, bus: ProcessBus) -> Services:
     """Return the services as app.py puts them together."""
-    ids = RandomIds(SystemRandomness())
+    randomness = SystemRandomness()
+    ids = RandomIds(randomness)
     entitlement = Entitlement(load_catalogue())
     sync, audit = Sync(bus), Audit(ids)
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
     cut: list[HubId] = []
+    credentials = Credentials(changes=changes, keys=KEYS, ids=ids)
     people = People(changes=changes, entitlement=entitlement, ids=ids)
     return Services(
         entitlement=entitlement,
@@ -322,7 +329,17 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         audit=audit,
         people=people,
         importing=Importing(changes=changes, entitlement=entitlement, people=people, ids=ids),
-        credentials=Credentials(changes=changes, keys=KEYS, ids=ids),
+        credentials=credentials,
+        pins=Pins(
+            changes=changes,
+            credentials=credentials,
+            entitlement=entitlement,
+            keys=KEYS,
+            ids=ids,
+            randomness=randomness,
+            guesses=GuessLimit(link),
+        ),
+        digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
         orders=Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link),
@@ -384,7 +401,9 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
         [
             SheetApi(made.importing, PoolThreads()),
             PeopleApi(made.people),
-            CredentialsApi(made.credentials),
+            CredentialsApi(
+                credentials=made.credentials, pins=made.pins, digital_keys=made.digital_keys
+            ),
             HardwareApi(
                 hubs=made.hubs,
                 locks=made.locks,
