@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -80,35 +79,4 @@ incidents: Final = Table(
         sqlite_where=text("over_at IS NULL"),
         postgresql_where=text("over_at IS NULL"),
     ),
-)
-
-notification_rules: Final = Table(
-    "notification_rules",
-    metadata,
-    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
-    Column("id", String(32), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("kinds", Json, nullable=False),  # of entries and incidents, sorted
-    Column("lock_ids", Json),  # NULL: all locks
-    Column("person_ids", Json),  # whose entries; NULL: everybody's
-    Column("schedule_id", String(32)),  # NULL: at all times
-    Column("by_mail", Boolean, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("version", Integer, nullable=False),
-    ForeignKeyConstraint(["site_id", "schedule_id"], ["schedules.site_id", "schedules.id"]),
-    UniqueConstraint("site_id", "name"),
-)
-
-notification_receivers: Final = Table(
-    "notification_receivers",
-    metadata,
-    Column("site_id", String(32), primary_key=True),
-    Column("rule_id", String(32), primary_key=True),
-    Column("person_id", String(32), primary_key=True),
-    ForeignKeyConstraint(
-        ["site_id", "rule_id"], ["notification_rules.site_id", "notification_rules.id"]
-    ),
-    ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
-    Index(None, "site_id", "person_id"),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, String, Table, text
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, false, text
 
 from controller.db.metadata import metadata
 from controller.db.types import BigIntKey, Json, UtcDateTime
@@ -33,11 +33,18 @@ outbox: Final = Table(
     Column("facts", Json, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("sent_at", UtcDateTime),
+    Column("to_mail", Boolean, nullable=False, server_default=false()),  # until a mail is written
     Index(
         "ix_outbox_waiting",
         "id",
         sqlite_where=text("sent_at IS NULL"),
         postgresql_where=text("sent_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_to_mail",
+        "id",
+        sqlite_where=text("to_mail"),
+        postgresql_where=text("to_mail"),
     ),
 )
 

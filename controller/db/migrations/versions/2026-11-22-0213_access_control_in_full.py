@@ -326,6 +326,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "lock_id", "hash", name=op.f("pk_offline_lists")),
     )
     op.create_table(
+        "purges",
+        sa.Column("site_id", sa.String(length=32), nullable=False),
+        sa.Column("lock_id", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["site_id", "lock_id"],
+            ["locks.site_id", "locks.id"],
+            name=op.f("fk_purges_site_id_lock_id_locks"),
+        ),
+        sa.PrimaryKeyConstraint("site_id", "lock_id", "digest", name=op.f("pk_purges")),
+    )
+    op.create_table(
         "pod_locks",
         sa.Column("site_id", sa.String(length=32), nullable=False),
         sa.Column("pod_id", sa.String(length=32), nullable=False),
@@ -390,6 +403,13 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("usable", sa.Boolean(), server_default=sa.true(), nullable=False)
         )
+        batch_op.create_index(
+            "ix_credentials_offline",
+            ["site_id", "person_id"],
+            unique=False,
+            sqlite_where=sa.text("offline"),
+            postgresql_where=sa.text("offline"),
+        )
         batch_op.alter_column(
             "kind",
             existing_type=sa.VARCHAR(length=10),
@@ -402,6 +422,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("locks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("repeater_id", sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(
             sa.Column("extended_open_s", sa.Integer(), server_default=sa.text("15"), nullable=False)
         )
@@ -443,6 +464,14 @@ def upgrade() -> None:
             ["site_id", "office_schedule_id"],
             ["site_id", "id"],
         )
+
+    # Nobody had noted at which lock a right was lost.
+    op.execute(
+        sa.text(
+            "UPDATE locks SET purged_at = (SELECT max(revoked_at) FROM revoked_digests "
+            "WHERE revoked_digests.site_id = locks.site_id)"
+        )
+    )
 
     # An e-mail address that somebody typed tied them to accounts; now only an invitation does.
     op.execute(sa.text("UPDATE people SET account_id = NULL"))
@@ -499,4 +528,60 @@ def upgrade() -> None:
         )
         batch_op.add_column(
             sa.Column("change_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+        )
+
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.String(length=32), nullable=False),
+        sa.Column("rule_id", sa.String(length=32), nullable=False),
+        sa.Column("once_key", sa.String(length=160), nullable=False),
+        sa.Column("line", sa.String(length=400), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["site_id", "rule_id"],
+            ["notification_rules.site_id", "notification_rules.id"],
+            name=op.f("fk_notices_site_id_rule_id_notification_rules"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+        sa.UniqueConstraint("once_key", name=op.f("uq_notices_once_key")),
+    )
+    with op.batch_alter_table("notices", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_notices_site_id_rule_id"), ["site_id", "rule_id"], unique=False
+        )
+
+    op.create_table(
+        "mails",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("site_id", sa.String(length=32), nullable=False),
+        sa.Column("receiver", sa.String(length=254), nullable=False),
+        sa.Column("subject", sa.String(length=200), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("given_up_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mails")),
+    )
+    with op.batch_alter_table("mails", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_mails_waiting",
+            ["next_at"],
+            unique=False,
+            sqlite_where=sa.text("given_up_at IS NULL"),
+            postgresql_where=sa.text("given_up_at IS NULL"),
+        )
+
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("to_mail", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+        batch_op.create_index(
+            "ix_outbox_to_mail",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("to_mail"),
+            postgresql_where=sa.text("to_mail"),
         )
