@@ -97,6 +97,7 @@ locks: Final = Table(
     Column("list_wanted", LargeBinary(32)),
     Column("list_confirmed", LargeBinary(32)),
     Column("list_confirmed_at", UtcDateTime),
+    Column("purged_at", UtcDateTime),  # of the newest revocation here that purges does not name
     Column("paired", Boolean, nullable=False),
     Column("online", Boolean),
     Column("online_since", UtcDateTime),
@@ -128,10 +129,22 @@ repeaters: Final = Table(
     Index(None, "site_id", "hub_id"),
 )
 
+purges: Final = Table(
+    "purges",
+    metadata,
+    # Which credentials a lock's audit-trail memory must forget by name: the newest 20 that lost a
+    # right at this very lock. It forgets them unless they have a right there without an end now.
+    Column("site_id", String(32), primary_key=True),
+    Column("lock_id", String(32), primary_key=True),
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("revoked_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["site_id", "lock_id"], ["locks.site_id", "locks.id"]),
+)
+
 offline_lists: Final = Table(
     "offline_lists",
     metadata,
-    # The lists that a lock is to hold or may hold still: what a revocation is judged by.
+    # The list that a lock is to hold, and those it may hold still: what a revocation is judged by.
     Column("site_id", String(32), primary_key=True),
     Column("lock_id", String(32), primary_key=True),
     Column("hash", LargeBinary(32), primary_key=True),

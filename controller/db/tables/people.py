@@ -63,13 +63,19 @@ credentials: Final = Table(
     ForeignKeyConstraint(["site_id", "person_id"], ["people.site_id", "people.id"]),
     UniqueConstraint("site_id", "digest"),
     Index(None, "site_id", "person_id"),
+    Index(
+        "ix_credentials_offline",
+        "site_id",
+        "person_id",
+        sqlite_where=text("offline"),
+        postgresql_where=text("offline"),
+    ),
 )
 
 revoked_digests: Final = Table(
     "revoked_digests",
     metadata,
-    # Digests whose rights were reduced, so that a lock's audit-trail memory can be told to forget
-    # them. Which lock must forget which is computed from the rights as they are.
+    # Digests whose rights were reduced, and when last.
     Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
     Column("digest", LargeBinary(16), primary_key=True),
     Column("revoked_at", UtcDateTime, nullable=False),
