@@ -13,16 +13,25 @@ from firmware_sim.lock.offline import Opens, Refuses, decide_offline
 from firmware_sim.lock.state import Opening
 from firmware_sim.lock.step import boot
 from gateway.protocol.messages import DenyReason, EntryKind
-from gateway.protocol.sections import OfflineGrant, Window
-from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person
+from gateway.protocol.sections import Holiday, OfflineGrant, Times, Window
+from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person, weekly
 from tests.firmware_sim.scene import ANN, BEN, CAT, DAN, Scene, list_of, scene
 
 TAG = ident("tag")
-LUNCH = tuple(Window(weekday=day, start_min=720, end_min=780) for day in range(7))
-BREAKFAST = tuple(Window(weekday=day, start_min=480, end_min=540) for day in range(7))
+LUNCH = weekly(*(Window(weekday=day, start_min=720, end_min=780) for day in range(7)))
+BREAKFAST = weekly(*(Window(weekday=day, start_min=480, end_min=540) for day in range(7)))
+WORKDAYS = Times(windows=LUNCH.windows, observes_holidays=True)
+LAST_YEAR = replace(LUNCH, until_day=NOON // DAY)
+THIS_YEAR = replace(LUNCH, from_day=NOON // DAY)
 ALWAYS = OfflineGrant(credential_digest=TAG)
-AT_LUNCH = OfflineGrant(credential_digest=TAG, schedule=0)
-AT_BREAKFAST = OfflineGrant(credential_digest=TAG, schedule=1)
+AT_LUNCH = OfflineGrant(credential_digest=TAG, schedules=(0,))
+AT_BREAKFAST = OfflineGrant(credential_digest=TAG, schedules=(1,))
+AT_EITHER = OfflineGrant(credential_digest=TAG, schedules=(0, 1))
+ON_WORKDAYS = OfflineGrant(credential_digest=TAG, schedules=(2,))
+IN_LAST_YEAR = OfflineGrant(credential_digest=TAG, schedules=(3,))
+IN_THIS_YEAR = OfflineGrant(credential_digest=TAG, schedules=(4,))
+NOT_YET = OfflineGrant(credential_digest=TAG, starts_at_s=NOON + 1)
+JUST_BEGUN = OfflineGrant(credential_digest=TAG, starts_at_s=NOON)
 ENDED = OfflineGrant(credential_digest=TAG, ends_at_s=NOON)
 LAST_SECOND = OfflineGrant(credential_digest=TAG, ends_at_s=NOON + 1)
 
@@ -47,6 +56,18 @@ LIST_TABLE: list[tuple[tuple[OfflineGrant, ...], bool, Opens | Refuses]] = [
     ((ENDED, AT_BREAKFAST), True, OUTSIDE),
     ((LAST_SECOND,), True, BY_LIST),
     ((replace(AT_LUNCH, ends_at_s=NOON),), True, EXPIRED),
+    ((AT_EITHER,), True, BY_LIST),
+    ((AT_EITHER,), False, UNCERTAIN),
+    ((ON_WORKDAYS,), True, OUTSIDE),  # it is a holiday
+    ((IN_LAST_YEAR,), True, OUTSIDE),
+    ((IN_THIS_YEAR,), True, BY_LIST),
+    ((NOT_YET,), True, Refuses(reason=DenyReason.PERSON_NOT_YET)),
+    ((NOT_YET,), False, UNCERTAIN),  # it may have begun meanwhile
+    ((NOT_YET, ENDED), True, Refuses(reason=DenyReason.PERSON_NOT_YET)),
+    ((NOT_YET, AT_BREAKFAST), True, OUTSIDE),
+    ((NOT_YET, ALWAYS), True, BY_LIST),
+    ((JUST_BEGUN,), True, BY_LIST),
+    ((JUST_BEGUN,), False, BY_LIST),
     ((), True, UNKNOWN),
 ]
 
@@ -55,12 +76,31 @@ LIST_TABLE: list[tuple[tuple[OfflineGrant, ...], bool, Opens | Refuses]] = [
 def test_the_list(
     grants: tuple[OfflineGrant, ...], *, trusted: bool, verdict: Opens | Refuses
 ) -> None:
-    """A grant opens within its end and its schedule; without the time, schedules do not."""
-    held = offline_list(ident("lock"), *grants, schedules=(LUNCH, BREAKFAST))
+    """A grant opens within its frame and its schedules; without the time, schedules do not."""
+    held = offline_list(
+        ident("lock"),
+        *grants,
+        schedules=(LUNCH, BREAKFAST, WORKDAYS, LAST_YEAR, THIS_YEAR),
+        holidays=(Holiday(day=NOON // DAY - 1, days=2),),
+    )
 
     found = decide_offline(held, {}, TAG, memory_days=7, at_s=NOON, clock_trusted=trusted)
 
     assert found == verdict
+
+
+def test_the_list_tells_the_privileges_of_the_grants_that_open() -> None:
+    """What stands in a grant that does not open now counts for nothing; the others add up."""
+    grants = (
+        replace(ALWAYS, privileges=1),
+        replace(AT_LUNCH, privileges=4),
+        replace(AT_BREAKFAST, privileges=2),
+    )
+    held = offline_list(ident("lock"), *grants, schedules=(LUNCH, BREAKFAST))
+
+    found = decide_offline(held, {}, TAG, memory_days=7, at_s=NOON, clock_trusted=True)
+
+    assert found == replace(BY_LIST, privileges=5)
 
 
 A_MINUTE_AGO = Opening(opened_s=NOON - 60)

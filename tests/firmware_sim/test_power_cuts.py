@@ -126,7 +126,7 @@ def check_states_are_whole(made: Scene) -> None:
     if made.hub.state is not None:
         access = made.hub.state.access
         assert len(access.tables.holders) == (0 if access.revision == 0 else 3)
-        assert len(access.pieces) in (0, 5)
+        assert len(access.pieces) in (0, 6)
     if made.lock.state is not None and made.lock.state.configuration is not None:
         held = made.lock.state.configuration
         assert held.offline_list is not None

@@ -9,10 +9,16 @@ from firmware_sim.flash import MemoryFlash, PowerCutError
 from firmware_sim.hub import step as hub_firmware
 from firmware_sim.hub.state import HubIdentity, HubState
 from firmware_sim.inputs import (
+    BatteryAt,
+    CaseOpened,
     Connected,
     Disconnected,
+    DoorMoved,
+    EnterPin,
     HubInput,
+    InsideHandle,
     LockInput,
+    PhoneSays,
     Present,
     Press,
     RadioHeard,
@@ -26,11 +32,16 @@ from firmware_sim.outputs import (
     Decided,
     FlashDelete,
     FlashWrite,
+    Motor,
+    MotorClose,
     MotorOpen,
+    MotorStayOpen,
     Output,
     Publish,
     RadioSend,
+    TellPhone,
 )
+from firmware_sim.phone import Phone
 from tests.firmware_sim.cloud import NOON, Cloud, secret
 
 TICK_S = 0.5
@@ -70,8 +81,13 @@ class Lock:
     state: LockState | None = None
     has_radio: bool = True
     decided: list[Decided] = field(default_factory=list)
-    opened: int = 0  # how often the motor moved
+    opened: int = 0  # how often it was let open for a while
+    motor: list[Motor] = field(default_factory=list)
+    challenges: list[TellPhone] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)  # that it sent
+    is_door_open: bool = False
+    is_case_open: bool = False
+    battery: int = 100
 
     @property
     def now(self) -> LockState:
@@ -142,6 +158,9 @@ class World:
         else:
             state, outputs = lock_firmware.boot(device.identity, device.flash.read(), instant)
             self._do(device, state, outputs)
+            self.tell(device, DoorMoved(is_open=device.is_door_open))
+            self.tell(device, CaseOpened(is_open=device.is_case_open))
+            self.tell(device, BatteryAt(percent=device.battery))
 
     def power_off(self, device: Hub | Lock) -> None:
         """Pull the plug. The flash stays."""
@@ -158,20 +177,41 @@ class World:
         hub.has_uplink = True
         self.tell(hub, Connected())
 
-    def tap(self, lock: Lock, tag: bytes) -> Decided:
+    def tap(self, lock: Lock, tag: bytes, *, held: bool = False) -> Decided:
         """Hold a tag to a lock and wait for what comes of it."""
+        return self._decision(lock, Present(tag_number=tag, held=held))
+
+    def enter(self, lock: Lock, pin: str) -> Decided:
+        """Type a code and wait for what comes of it."""
+        return self._decision(lock, EnterPin(pin=pin))
+
+    def show(self, lock: Lock, phone: Phone) -> Decided:
+        """Hold a phone to a lock, let it answer the challenge, and wait for what comes of it."""
+        lock.challenges.clear()
+        self.tell(lock, PhoneSays(message=phone.hello()))
+        (asked,) = lock.challenges
+        return self._decision(lock, PhoneSays(message=phone.prove(asked.challenge)))
+
+    def tap_if_on(self, lock: Lock, tag: bytes, *, held: bool = False) -> None:
+        """Hold a tag to a lock that may have lost its power, or lose it over this."""
+        self.tell(lock, Present(tag_number=tag, held=held))
+        self.run(3)
+
+    def move_door(self, lock: Lock, *, is_open: bool, from_within: bool = False) -> None:
+        """Open or close a door."""
+        if from_within:
+            self.tell(lock, InsideHandle())
+        lock.is_door_open = is_open
+        self.tell(lock, DoorMoved(is_open=is_open))
+
+    def _decision(self, lock: Lock, event: LockInput) -> Decided:
         before = len(lock.decided)
-        self.tell(lock, Present(tag_number=tag))
+        self.tell(lock, event)
         for _ in range(10):
             if len(lock.decided) > before:
                 return lock.decided[-1]
             self.run(TICK_S)
         raise AssertionError("the lock decided nothing")
-
-    def tap_if_on(self, lock: Lock, tag: bytes) -> None:
-        """Hold a tag to a lock that may have lost its power, or lose it over this."""
-        self.tell(lock, Present(tag_number=tag))
-        self.run(3)
 
     def run(self, seconds: float) -> None:
         """Let time pass, tick by tick; as coarsely as a device must bear if it is much."""
@@ -274,8 +314,11 @@ class World:
             case RadioSend():
                 lock.frames.append(output.data)
                 self._on_air(lock, lock.hub, output)
-            case MotorOpen():
-                lock.opened += 1
+            case MotorOpen() | MotorStayOpen() | MotorClose():
+                lock.motor.append(output)
+                lock.opened += isinstance(output, MotorOpen)
+            case TellPhone():
+                lock.challenges.append(output)
             case Decided():
                 lock.decided.append(output)
             case _:
