@@ -70,6 +70,7 @@ class Orders:
         kind: OrderKind,
         seconds: int | None = None,
         now: datetime,
+        right: Action | None = None,
     ) -> Command:
         """Order a lock to do something once, now. Which right that takes, ``RIGHTS`` says.
 
@@ -81,6 +82,7 @@ class Orders:
             kind: What it shall do.
             seconds: Calendar; for how long, 1 to 86,400. Office mode without it ends by an order.
             now: The calendar's instant.
+            right: What it takes instead, when a caller has judged that this actor may at this lock.
 
         Raises:
             Forbidden: The actor lacks the right.
@@ -89,7 +91,7 @@ class Orders:
             OrderImpossible: The lock has no office mode, no keypad, or is no free locker.
             TooManyOrders: Ten others are before it.
         """
-        actor.require(RIGHTS[kind], site_id)
+        actor.require(right or RIGHTS[kind], site_id)
         await self._entitlement.require_active(tx, site_id, now=now)  # the site's turn
         lock = await repository.lock(tx, site_id, lock_id)
         await _require_possible(tx, lock, kind)
@@ -130,7 +132,7 @@ class Orders:
             actor.require(Action.OPEN_OWN, site_id)
         found = select(commands).where(commands.c.site_id == site_id, commands.c.id == command_id)
         row = (await tx.execute(found)).one_or_none()
-        command = None if row is None else _command(row)
+        command = None if row is None else to_command(row)
         if command is None or not _may_see(actor, command):
             raise NotFound("There is no such command at this site.", object="command")
         return command, command.state_at(self._link.utc())
@@ -232,7 +234,8 @@ def _row(command: Command) -> dict[str, object]:
     return {name: getattr(command, name) for name in command.__slots__}
 
 
-def _command(row: Row[Any]) -> Command:
+def to_command(row: Row[Any]) -> Command:
+    """Return the command of a row of ``commands``."""
     return Command(
         site_id=row.site_id,
         id=row.id,
