@@ -30,7 +30,7 @@ from controller.db.tables.subscriptions import subscription_history, subscriptio
 from controller.domain import catalogue
 from controller.domain.ids import AccountId, SiteId
 from controller.domain.instants import whole_second
-from controller.domain.roles import Actor, ActorKind, CloudRole, SiteRole
+from controller.domain.roles import Actor, ActorKind, CloudRole, HeldRole, SiteRole
 from controller.keys import Keys
 from controller.pki import Authority
 from controller.settings import SQLITE_FILE
@@ -316,7 +316,7 @@ def at(actor: Actor, site: Site) -> Actor:
         account_id=actor.account_id,
         name=actor.name,
         cloud_role=None,
-        site_roles={site.id: SiteRole.OWNER},
+        site_roles={site.id: HeldRole.of(SiteRole.OWNER)},
     )
 
 

@@ -31,6 +31,7 @@ from controller.hardware.orders_api import OrdersApi
 from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.inbound import Inbound
 from controller.keys import Keys
+from controller.notifications.mail import MailRoom, post_of
 from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
@@ -44,6 +45,9 @@ from controller.pki import Authority
 from controller.ports import Bus, Calendar, Ids, LinkClock, Randomness, Threads
 from controller.settings import Settings
 from controller.sites.api import SitesApi
+from controller.sites.custom_roles import CustomRoles
+from controller.sites.roles import Roles
+from controller.sites.roles_api import RolesApi
 from controller.sites.service import Sites
 from controller.subscriptions.api import SubscriptionsApi
 from controller.subscriptions.batches import Batches
@@ -85,6 +89,7 @@ class Cloud:
         authority: Authority,
         addresses: DeviceAddresses,
     ) -> None:
+        self._settings = settings
         self._db = db
         self._ports = ports
         self._keys = keys
@@ -164,6 +169,11 @@ class Cloud:
             bus=self._ports.bus,
         )
 
+    def mail_room(self, address: str) -> MailRoom:
+        """Return what sends mail; ``address`` is where people reach the pages."""
+        post = post_of(self._settings.smtp, sender=self._settings.mail_from)
+        return MailRoom(self._db, self._ports.link, self._ports.bus, post, address=address)
+
     def timers(self) -> Timers:
         """Return what does the work that is due."""
         return Timers(
@@ -191,11 +201,17 @@ class Cloud:
             audit=self._audit,
         )
         sites = Sites(
-            ids=self._ports.ids, audit=self._audit, sync=self._sync, subscription=subscriptions
+            ids=self._ports.ids,
+            link=self._ports.link,
+            audit=self._audit,
+            sync=self._sync,
+            subscription=subscriptions,
         )
+        roles = Roles(audit=self._audit, link=self._ports.link)
         return (
             AccountsApi(self.accounts),
             SitesApi(sites),
+            RolesApi(roles, CustomRoles(roles, self._ports.ids)),
             SubscriptionsApi(
                 subscriptions, catalogue=self._catalogue, offline_grace=self._offline_grace
             ),

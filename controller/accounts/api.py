@@ -10,8 +10,8 @@ from controller.accounts.passwords import LENGTH_MAX, LENGTH_MIN
 from controller.accounts.repository import Account, Token, TokenKind
 from controller.accounts.service import Accounts, Issued
 from controller.domain.errors import NotFound
-from controller.domain.ids import AccountId, SiteId
-from controller.domain.roles import Action, ActorKind, CloudRole, Scope, SiteRole
+from controller.domain.ids import AccountId, PersonId, SiteId
+from controller.domain.roles import Action, Actor, ActorKind, CloudRole, Scope
 from controller.web.api import Call, delete, get, post
 from controller.web.auth import PUBLIC, SIGNED_IN
 from controller.web.fields import PRINTABLE, Name
@@ -48,6 +48,14 @@ class SignedInOut(SessionOut):
     token: Annotated[str, Field(description="Send it as Authorization: Bearer …", repr=False)]
 
 
+class MyRoleOut(Out):
+    """What somebody is at a site."""
+
+    role: Annotated[str, Field(description="Such as admin, or the id of a custom role.")]
+    rights: Annotated[list[Action], Field(description="What the token may be used for there.")]
+    person_id: Annotated[PersonId | None, Field(description="Which person of the site it is.")]
+
+
 class MeOut(Out):
     """Who asks, and what the token may be used for."""
 
@@ -56,7 +64,7 @@ class MeOut(Out):
     name: str
     kind: ActorKind
     cloud_role: CloudRole | None
-    site_roles: dict[SiteId, SiteRole]
+    site_roles: dict[SiteId, MyRoleOut]
     scopes: list[Scope] | None
 
 
@@ -156,6 +164,7 @@ class AccountsApi:
         assert actor.account_id is not None, "whoever signs in has an account"
         async with call.db.read() as tx:
             account = await repository.account(tx, actor.account_id)
+            persons = await queries.persons(tx, actor.account_id)
         if account is None:
             raise NotFound("There is no such account.", object="account")
         return MeOut(
@@ -164,7 +173,10 @@ class AccountsApi:
             name=account.name,
             kind=actor.kind,
             cloud_role=actor.cloud_role,
-            site_roles=dict(actor.site_roles),
+            site_roles={
+                site_id: _my_role(actor, site_id, persons.get(site_id))
+                for site_id in actor.site_roles
+            },
             scopes=sorted(actor.scopes) if actor.scopes is not None else None,
         )
 
@@ -244,6 +256,15 @@ class AccountsApi:
             await self._accounts.set_disabled(
                 tx, call.actor, account_id, disabled=disabled, now=call.now
             )
+
+
+def _my_role(actor: Actor, site_id: SiteId, person_id: PersonId | None) -> MyRoleOut:
+    held = actor.site_roles[site_id]
+    return MyRoleOut(
+        role=held.role,
+        rights=sorted(right for right in held.rights if actor.may(right, site_id)),
+        person_id=person_id,
+    )
 
 
 def _session(token: Token) -> dict[str, Any]:

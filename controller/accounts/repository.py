@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, and_, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.db.engine import ReadSession, Session
-from controller.db.tables.accounts import accounts, site_roles, tokens
+from controller.db.tables.accounts import accounts, custom_roles, site_roles, tokens
 from controller.domain.ids import AccountId, SiteId
-from controller.domain.roles import Actor, ActorKind, CloudRole, Scope, SiteRole
+from controller.domain.roles import Actor, ActorKind, CloudRole, HeldRole, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +48,42 @@ class Token:
     revoked_at: datetime | None = None
 
 
+_WITH_ROLES: Final = accounts.outerjoin(
+    site_roles,
+    and_(
+        site_roles.c.account_id == accounts.c.id,
+        or_(site_roles.c.ends_at.is_(None), site_roles.c.ends_at > bindparam("at")),
+    ),
+).outerjoin(
+    custom_roles,
+    and_(
+        custom_roles.c.site_id == site_roles.c.site_id,
+        custom_roles.c.id == site_roles.c.role,
+    ),
+)
+_ROLES: Final = (
+    accounts.c.id,
+    accounts.c.name,
+    accounts.c.cloud_role,
+    site_roles.c.site_id,
+    site_roles.c.role,
+    site_roles.c.ends_at,
+    custom_roles.c.rights,
+)
 _ACTOR: Final = (
-    select(
-        accounts.c.id,
-        accounts.c.name,
-        accounts.c.cloud_role,
-        tokens.c.kind,
-        tokens.c.scopes,
-        site_roles.c.site_id,
-        site_roles.c.role,
-    )
-    .select_from(
-        tokens.join(accounts, accounts.c.id == tokens.c.account_id).outerjoin(
-            site_roles, site_roles.c.account_id == accounts.c.id
-        )
-    )
+    select(*_ROLES, tokens.c.kind, tokens.c.scopes)
+    .select_from(tokens.join(_WITH_ROLES, accounts.c.id == tokens.c.account_id))
     .where(
         tokens.c.token_hash == bindparam("hash"),
         tokens.c.expires_at > bindparam("at"),
         tokens.c.revoked_at.is_(None),
         accounts.c.disabled_at.is_(None),
     )
+)
+_PRESENT: Final = (
+    select(*_ROLES)
+    .select_from(_WITH_ROLES)
+    .where(accounts.c.id == bindparam("account"), accounts.c.disabled_at.is_(None))
 )
 
 
@@ -169,17 +184,17 @@ async def actor(tx: ReadSession, token_hash: bytes, *, now: datetime) -> Actor |
     rows = (await tx.execute(_ACTOR, {"hash": token_hash, "at": now})).all()
     if not rows:
         return None
-    who = rows[0]
-    return Actor(
-        kind=ActorKind.USER if who.kind == TokenKind.SESSION else ActorKind.TOKEN,
-        account_id=who.id,
-        name=who.name,
-        cloud_role=CloudRole(who.cloud_role) if who.cloud_role else None,
-        site_roles={
-            SiteId(row.site_id): SiteRole(row.role) for row in rows if row.site_id is not None
-        },
-        scopes=_scopes(who.scopes),
-    )
+    kind = ActorKind.USER if rows[0].kind == TokenKind.SESSION else ActorKind.TOKEN
+    return _actor(rows, kind, _scopes(rows[0].scopes))
+
+
+async def present(tx: ReadSession, account_id: AccountId, *, now: datetime) -> Actor | None:
+    """Return an account with all the roles that it has now; None if it may not sign in.
+
+    For what somebody asked for earlier and what is done now.
+    """
+    rows = (await tx.execute(_PRESENT, {"account": account_id, "at": now})).all()
+    return _actor(rows, ActorKind.USER, None) if rows else None
 
 
 def account_of(row: Row[Any]) -> Account:
@@ -191,6 +206,25 @@ def account_of(row: Row[Any]) -> Account:
         cloud_role=CloudRole(row.cloud_role) if row.cloud_role else None,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
+    )
+
+
+def _actor(rows: Sequence[Row[Any]], kind: ActorKind, scopes: frozenset[Scope] | None) -> Actor:
+    """Return the actor of rows that hold one account, each with one of its roles."""
+    who = rows[0]
+    return Actor(
+        kind=kind,
+        account_id=who.id,
+        name=who.name,
+        cloud_role=CloudRole(who.cloud_role) if who.cloud_role else None,
+        site_roles={
+            SiteId(row.site_id): HeldRole.of(
+                row.role, custom=row.rights, is_granted=row.ends_at is not None
+            )
+            for row in rows
+            if row.site_id is not None
+        },
+        scopes=scopes,
     )
 
 

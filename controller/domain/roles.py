@@ -1,9 +1,9 @@
 """Who may do what: the role table is the only source, and what it does not name is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from controller.domain.errors import Forbidden, NotFound
 from controller.domain.ids import AccountId, SiteId
@@ -18,7 +18,7 @@ class CloudRole(StrEnum):
 
 
 class SiteRole(StrEnum):
-    """What an account is at a site."""
+    """What an account is at a site, unless it holds one of the site's custom roles."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -166,19 +166,70 @@ CLOUD_RIGHTS: Final[Mapping[CloudRole, frozenset[Action]]] = {
     CloudRole.INSTALLER: frozenset({Action.CREATE_SITE}),
 }
 
-# Roles, tokens, accounts, handing over and cancelling are for people only: no scope has them.
+INSTALLER_GRANT: Final = frozenset({Action.READ_SITE, Action.READ_HARDWARE, Action.MANAGE_HARDWARE})
+"""What an installer may do who is let in for some hours after the hand-over: hardware only."""
+
+CUSTOM_RIGHTS: Final = _ADMIN
+"""What a custom role may be made of: all there is at a site but to give it away."""
+
+PEOPLE_ONLY: Final = frozenset(
+    {
+        Action.MANAGE_ACCOUNTS,
+        Action.MANAGE_ROLES,
+        Action.MANAGE_TOKENS,
+        Action.MANAGE_OWN_KEYS,
+        Action.GRANT_INSTALLER,
+        Action.HAND_OVER_SITE,
+        Action.CANCEL_SUBSCRIPTION,
+    }
+)
+"""What nobody lets a program do: no scope has it."""
+
 SCOPE_RIGHTS: Final[Mapping[Scope, frozenset[Action]]] = {
-    Scope.READ: _READS | {Action.READ_HEALTH, Action.READ_VOUCHERS},
+    Scope.READ: _READS | {Action.READ_HEALTH, Action.READ_VOUCHERS, Action.READ_OWN},
     Scope.SUBSCRIPTION: frozenset({Action.READ_SUBSCRIPTION, Action.MANAGE_SUBSCRIPTION}),
-    Scope.PEOPLE: frozenset({Action.READ_PEOPLE, Action.MANAGE_PEOPLE}),
+    Scope.PEOPLE: frozenset({Action.READ_PEOPLE, Action.MANAGE_PEOPLE, Action.MANAGE_OWN_GUESTS}),
     Scope.ACCESS: frozenset(
         {Action.READ_ACCESS, Action.MANAGE_ACCESS, Action.MANAGE_OFFLINE, Action.MANAGE_DOORS}
     ),
     Scope.HARDWARE: frozenset({Action.READ_HARDWARE, Action.MANAGE_HARDWARE}),
     Scope.OPEN: frozenset({Action.OPEN_REMOTELY, Action.USE_OFFICE_MODE, Action.OPEN_OWN}),
     Scope.VOUCHERS: frozenset({Action.READ_VOUCHERS, Action.MANAGE_VOUCHERS}),
-    Scope.SITES: frozenset({Action.READ_SITE, Action.CREATE_SITE, Action.EDIT_SITE}),
+    Scope.SITES: frozenset(
+        {Action.READ_SITE, Action.CREATE_SITE, Action.EDIT_SITE, Action.MANAGE_NOTIFICATIONS}
+    ),
 }
+
+
+class RightsExceeded(Forbidden):
+    """Nobody hands on, or takes from somebody, a right that he does not have himself."""
+
+    code = "rights_exceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """What an account is at a site, and what that lets it do there."""
+
+    role: str  # a SiteRole, or the id of a custom role
+    rights: frozenset[Action]
+
+    @classmethod
+    def of(
+        cls, role: str, *, custom: Collection[str] | None = None, is_granted: bool = False
+    ) -> Self:
+        """Return a role as it is held.
+
+        Args:
+            role: A SiteRole, or the id of a custom role.
+            custom: What is stored as the custom role's rights; None if there is no such role.
+            is_granted: It was given for some hours, as only an installer's is.
+        """
+        if is_granted:
+            return cls(role, INSTALLER_GRANT if role == SiteRole.INSTALLER else frozenset())
+        if role in set(SiteRole):
+            return cls(role, SITE_RIGHTS[SiteRole(role)])
+        return cls(role, frozenset(right for right in CUSTOM_RIGHTS if right in (custom or ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +240,7 @@ class Actor:
     account_id: AccountId | None  # None only for the system
     name: str
     cloud_role: CloudRole | None = None
-    site_roles: Mapping[SiteId, SiteRole] = field(default_factory=dict)
+    site_roles: Mapping[SiteId, HeldRole] = field(default_factory=dict)
     scopes: frozenset[Scope] | None = None
 
     def may(self, action: Action, site_id: SiteId | None = None) -> bool:
@@ -199,8 +250,8 @@ class Actor:
         rights: frozenset[Action] = frozenset()
         if self.cloud_role is not None:
             rights |= CLOUD_RIGHTS[self.cloud_role]
-        if site_id is not None and site_id in self.site_roles:
-            rights |= SITE_RIGHTS[self.site_roles[site_id]]
+        if site_id is not None:
+            rights |= self.rights_at(site_id)
         return action in rights and self._is_in_scope(action)
 
     def require(self, action: Action, site_id: SiteId | None = None) -> None:
@@ -226,17 +277,35 @@ class Actor:
         if not self._is_in_scope(action):
             raise _forbidden(action)
 
-    def require_assign(self, role: SiteRole, site_id: SiteId) -> None:
-        """Refuse to give somebody a role, or take it from somebody, without the right to.
+    def rights_at(self, site_id: SiteId) -> frozenset[Action]:
+        """Return what the actor's role at a site gives, whatever a token's scopes."""
+        held = self.site_roles.get(site_id)
+        return held.rights if held else frozenset()
 
-        Only an owner makes another owner, or an installer who hands the site over.
+    def require_assign(self, rights: frozenset[Action], site_id: SiteId) -> None:
+        """Refuse to give somebody a role with these rights, or take it, without the right to.
 
         Raises:
             NotFound: The actor has nothing to do with the site.
-            Forbidden: The actor's role there is too low.
+            Forbidden: The actor manages no roles there.
+            RightsExceeded: Or lacks one of the rights.
         """
-        handing_over = role is SiteRole.OWNER
-        self.require(Action.HAND_OVER_SITE if handing_over else Action.MANAGE_ROLES, site_id)
+        self.require(Action.MANAGE_ROLES, site_id)
+        self.require_rights(rights, site_id)
+
+    def require_rights(self, rights: frozenset[Action], site_id: SiteId) -> None:
+        """Refuse to hand on rights that the actor's own role does not have.
+
+        Raises:
+            RightsExceeded: It names those that are lacking.
+        """
+        lacking = sorted(rights - self.rights_at(site_id))
+        if lacking and self.kind is not ActorKind.SYSTEM:
+            raise RightsExceeded(
+                "Nobody gives, takes or edits a role with rights that he does not have himself; "
+                f"you lack {', '.join(lacking)}. Ask somebody who has them, such as the owner.",
+                lacking=lacking,
+            )
 
     def _is_in_scope(self, action: Action) -> bool:
         return self.scopes is None or any(action in SCOPE_RIGHTS[scope] for scope in self.scopes)

@@ -1,17 +1,18 @@
-"""The REST API of sites and their roles."""
+"""The REST API of sites."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
 from controller.accounts.api import Email
-from controller.domain.ids import AccountId, SiteId
-from controller.domain.roles import Action, SiteRole
+from controller.domain.ids import SiteId
+from controller.domain.roles import Action
 from controller.sites import queries
 from controller.sites.repository import Site
 from controller.sites.service import Sites
-from controller.web.api import Call, delete, get, patch, post
+from controller.web.api import Call, get, patch, post
 from controller.web.auth import SIGNED_IN
 from controller.web.fields import PRINTABLE, Name
 from controller.web.models import In, Out, Versioned
@@ -52,14 +53,16 @@ class SiteOut(Versioned):
     time_zone: str
     buy_from: str
     created_at: datetime
-    released_at: Annotated[
-        datetime | None, Field(description="When the installer handed the site over.")
+    released: Annotated[bool, Field(description="The installer has handed the site over.")]
+    released_at: datetime | None
+    hardware_confirmed_at: Annotated[
+        datetime | None, Field(description="When the owner confirmed the hardware.")
     ]
 
     @classmethod
     def of(cls, site: Site) -> Self:
         """Return a site as it is shown."""
-        return cls(**{name: getattr(site, name) for name in cls.model_fields})
+        return cls(**asdict(site), released=site.released_at is not None)
 
 
 class HandOverIn(In):
@@ -68,23 +71,43 @@ class HandOverIn(In):
     owner_email: Email
 
 
-class AdminIn(In):
-    """Who becomes an admin; the account must exist."""
+class PieceOut(Out):
+    """A hub, a repeater or a lock."""
 
-    email: Email
-
-
-class RoleOut(Out):
-    """An account with a role at the site."""
-
-    account_id: AccountId
-    email: str
+    kind: queries.Kind
+    id: str
     name: str
-    role: SiteRole
+    serial: str
+    hub_id: str
+
+
+class HardwareListOut(Out):
+    """What stands at a site."""
+
+    items: list[PieceOut]
+    digest: Annotated[str, Field(description="Names this very list when it is confirmed.")]
+
+    @classmethod
+    def of(cls, listed: queries.HardwareList) -> Self:
+        """Return a list as it is shown."""
+        return cls(items=[PieceOut(**asdict(one)) for one in listed.items], digest=listed.digest)
+
+
+class HandedOverOut(SiteOut):
+    """A site that was handed over, with the hardware that its owner is to confirm."""
+
+    owner_email: str
+    hardware: HardwareListOut
+
+
+class ConfirmIn(In):
+    """The list that the owner has seen."""
+
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class SitesApi:
-    """Sites and who has which role there."""
+    """Sites: created, handed over, edited."""
 
     tag = "sites"
 
@@ -114,7 +137,7 @@ class SitesApi:
         key = decoded(cursor, str, str)
         after = (str(key[0]), str(key[1])) if key else None
         async with call.db.read() as tx:
-            found = await queries.listed(tx, call.actor, after=after, limit=limit + 1)
+            found = await self._sites.listed(tx, call.actor, after=after, limit=limit + 1)
         shown = [SiteOut.of(site) for site in found]
         return page_of(shown, limit, lambda site: (site.name, site.id))
 
@@ -141,32 +164,33 @@ class SitesApi:
         return SiteOut.of(site)
 
     @post("/sites/{site_id}/hand-over", requires=Action.HAND_OVER_SITE)
-    async def hand_over(self, call: Call, site_id: SiteId, body: HandOverIn) -> SiteOut:
-        """Hand a site over to its owner; the installer's role ends."""
+    async def hand_over(self, call: Call, site_id: SiteId, body: HandOverIn) -> HandedOverOut:
+        """Hand a site over to its owner; the installer's role ends.
+
+        The answer lists the hardware, which the owner confirms.
+        """
         async with call.db.write() as tx:
             site = await self._sites.hand_over(
                 tx, call.actor, site_id, owner_email=body.owner_email, now=call.now
             )
-        return SiteOut.of(site)
+            hardware = await queries.hardware(tx, site_id)
+        return HandedOverOut(
+            **SiteOut.of(site).model_dump(),
+            owner_email=body.owner_email,
+            hardware=HardwareListOut.of(hardware),
+        )
 
-    @get("/sites/{site_id}/roles", requires=Action.MANAGE_ROLES)
-    async def roles(self, call: Call, site_id: SiteId) -> list[RoleOut]:
-        """List who has a role at a site."""
+    @get("/sites/{site_id}/hardware-list", requires=Action.READ_HARDWARE)
+    async def hardware(self, call: Call, site_id: SiteId) -> HardwareListOut:
+        """List what is in service: hubs, repeaters and locks, at most 5,000 of each."""
         async with call.db.read() as tx:
-            found = await queries.roles(tx, site_id)
-        return [
-            RoleOut(account_id=one.account_id, email=one.email, name=one.name, role=one.role)
-            for one in found
-        ]
+            return HardwareListOut.of(await queries.hardware(tx, site_id))
 
-    @post("/sites/{site_id}/admins", requires=Action.MANAGE_ROLES, status=204)
-    async def add_admin(self, call: Call, site_id: SiteId, body: AdminIn) -> None:
-        """Make an account an admin of a site."""
+    @post("/sites/{site_id}/hardware-list/confirmation", requires=Action.HAND_OVER_SITE)
+    async def confirm_hardware(self, call: Call, site_id: SiteId, body: ConfirmIn) -> SiteOut:
+        """Confirm, as the owner, that the list is what stands at the site."""
         async with call.db.write() as tx:
-            await self._sites.add_admin(tx, call.actor, site_id, email=body.email, now=call.now)
-
-    @delete("/sites/{site_id}/admins/{account_id}", requires=Action.MANAGE_ROLES, status=204)
-    async def remove_admin(self, call: Call, site_id: SiteId, account_id: AccountId) -> None:
-        """Take the role of an admin from an account."""
-        async with call.db.write() as tx:
-            await self._sites.remove_admin(tx, call.actor, site_id, account_id, now=call.now)
+            site = await self._sites.confirm_hardware(
+                tx, call.actor, site_id, digest=body.digest, now=call.now
+            )
+        return SiteOut.of(site)

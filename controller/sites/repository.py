@@ -1,17 +1,14 @@
-"""Sites and the roles of accounts there, read and written."""
+"""Sites, read and written."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, insert, select, update
 
 from controller.db.engine import ReadSession, Session
-from controller.db.tables.accounts import site_roles
 from controller.db.tables.sites import sites
-from controller.domain.ids import AccountId, SiteId
-from controller.domain.roles import SiteRole
+from controller.domain.ids import SiteId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +21,7 @@ class Site:
     buy_from: str  # whom to ask for a voucher
     created_at: datetime
     released_at: datetime | None  # when the installer handed it over
+    hardware_confirmed_at: datetime | None  # when the owner said that the list of it is right
     version: int
 
 
@@ -54,57 +52,19 @@ async def edit(
     return done.rowcount == 1
 
 
-async def release(tx: Session, site_id: SiteId, *, now: datetime) -> None:
-    """Note when a site was handed over; the first time counts."""
-    await tx.execute(
-        update(sites)
-        .where(sites.c.id == site_id)
-        .values(released_at=func.coalesce(sites.c.released_at, now), version=sites.c.version + 1)
-    )
+async def release(tx: Session, site_id: SiteId, *, now: datetime) -> bool:
+    """Note when a site was handed over; ``False`` if it was before."""
+    waiting = update(sites).where(sites.c.id == site_id, sites.c.released_at.is_(None))
+    done = await tx.execute(waiting.values(released_at=now, version=sites.c.version + 1))
+    return done.rowcount == 1
 
 
-async def role(tx: ReadSession, site_id: SiteId, account_id: AccountId) -> SiteRole | None:
-    """Return an account's role at a site."""
-    found = (
-        await tx.execute(
-            select(site_roles.c.role).filter_by(site_id=site_id, account_id=account_id)
-        )
-    ).scalar_one_or_none()
-    return SiteRole(found) if found else None
-
-
-async def give(tx: Session, site_id: SiteId, account_id: AccountId, role: SiteRole) -> None:
-    """Give an account a role at a site, instead of one that it has."""
-    dialect = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    row = dialect(site_roles).values(site_id=site_id, account_id=account_id, role=role)
-    await tx.execute(
-        row.on_conflict_do_update(
-            index_elements=[site_roles.c.site_id, site_roles.c.account_id],
-            set_={"role": row.excluded.role},
-        )
-    )
-
-
-async def change_all(tx: Session, site_id: SiteId, role: SiteRole, into: SiteRole) -> None:
-    """Give everybody with one role at a site another one."""
-    await tx.execute(update(site_roles).where(*_having(site_id, role)).values(role=into))
-
-
-async def remove_all(tx: Session, site_id: SiteId, role: SiteRole) -> None:
-    """Take a role at a site from everybody."""
-    await tx.execute(delete(site_roles).where(*_having(site_id, role)))
-
-
-async def remove(tx: Session, site_id: SiteId, account_id: AccountId, role: SiteRole) -> bool:
-    """Take a role from an account; ``False`` if it does not have it."""
-    this = delete(site_roles).where(*_having(site_id, role), site_roles.c.account_id == account_id)
-    return (await tx.execute(this)).rowcount == 1
+async def confirm_hardware(tx: Session, site_id: SiteId, *, now: datetime) -> None:
+    """Note when the owner confirmed the list of the hardware."""
+    one = update(sites).where(sites.c.id == site_id)
+    await tx.execute(one.values(hardware_confirmed_at=now, version=sites.c.version + 1))
 
 
 def site_of(row: Row[Any]) -> Site:
     """Return the site that a row holds."""
     return Site(**row._mapping)  # noqa: SLF001 - a public attribute of SQLAlchemy's Row
-
-
-def _having(site_id: SiteId, role: SiteRole) -> tuple[Any, ...]:
-    return site_roles.c.site_id == site_id, site_roles.c.role == role

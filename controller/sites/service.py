@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from controller.accounts.service import by_email
 from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
-from controller.domain.errors import Invalid, NotFound, Refused, Stale
-from controller.domain.ids import AccountId, SiteId
+from controller.domain.errors import Conflict, Invalid, NotFound, Refused, Stale
+from controller.domain.ids import SiteId
 from controller.domain.roles import Action, Actor, SiteRole
 from controller.outbox import service as outbox
-from controller.ports import Ids
-from controller.sites import repository
+from controller.ports import Ids, LinkClock
+from controller.sites import queries, repository, role_rows
 from controller.sites.repository import Site
 from controller.sync.service import Sync
 
@@ -50,19 +50,32 @@ class UnknownTimeZone(Invalid):
     code = "unknown_time_zone"
 
 
-class AlreadyOwner(Refused):
-    """The owner cannot become an admin beside himself."""
+class SiteReleased(Refused):
+    """A site is handed over once."""
 
-    code = "already_owner"
+    code = "site_released"
+
+
+class HardwareDiffers(Conflict):
+    """The hardware is not what the owner saw."""
+
+    code = "hardware_differs"
 
 
 class Sites:
-    """Changes sites and who has which role there."""
+    """Creates, edits and hands over sites."""
 
     def __init__(
-        self, *, ids: Ids, audit: Audit, sync: Sync, subscription: SiteSubscription
+        self,
+        *,
+        ids: Ids,
+        link: LinkClock,
+        audit: Audit,
+        sync: Sync,
+        subscription: SiteSubscription,
     ) -> None:
         self._ids = ids
+        self._link = link
         self._audit = audit
         self._sync = sync
         self._subscription = subscription
@@ -92,10 +105,12 @@ class Sites:
             buy_from=buy_from,
             created_at=now,
             released_at=None,
+            hardware_confirmed_at=None,
             version=1,
         )
         await repository.keep(tx, site)
-        await repository.give(tx, site.id, actor.account_id, SiteRole.INSTALLER)
+        installer = actor.account_id
+        await role_rows.give(tx, site.id, installer, SiteRole.INSTALLER, granted_by=installer)
         await self._subscription.start_free_week(tx, actor, site.id, zone=zone, now=now)
         await self._record(tx, actor, "site_created", site.id, now=now, facts={"name": name})
         return site
@@ -151,60 +166,55 @@ class Sites:
     async def hand_over(
         self, tx: Session, actor: Actor, site_id: SiteId, *, owner_email: str, now: datetime
     ) -> Site:
-        """Make an account the owner.
-
-        The installer loses his role; an owner who hands on stays as an admin.
+        """Make an account the owner; the installer's role ends at once.
 
         Raises:
+            SiteReleased: It was handed over before.
             NoSuchAccount: Nobody has this e-mail address.
         """
-        actor.require_assign(SiteRole.OWNER, site_id)
+        actor.require(Action.HAND_OVER_SITE, site_id)
         await _site(tx, site_id)
+        if not await repository.release(tx, site_id, now=now):
+            raise SiteReleased(
+                "The site has been handed over already. Its owner makes another account the "
+                "owner by a transfer."
+            )
         owner = await by_email(tx, owner_email, field="owner_email")
-        await repository.change_all(tx, site_id, SiteRole.OWNER, SiteRole.ADMIN)
-        await repository.remove_all(tx, site_id, SiteRole.INSTALLER)
-        await repository.give(tx, site_id, owner.id, SiteRole.OWNER)
-        await repository.release(tx, site_id, now=now)
+        await role_rows.take_all(tx, site_id, SiteRole.INSTALLER)
+        await role_rows.give(tx, site_id, owner.id, SiteRole.OWNER, granted_by=actor.account_id)
         facts = {"owner_id": owner.id}
         await self._record(tx, actor, "site_handed_over", site_id, now=now, facts=facts)
         await outbox.put(tx, "site.handed_over", site_id=site_id, now=now, facts=facts)
         return await _site(tx, site_id)
 
-    async def add_admin(
-        self, tx: Session, actor: Actor, site_id: SiteId, *, email: str, now: datetime
-    ) -> AccountId:
-        """Make an account an admin.
+    async def confirm_hardware(
+        self, tx: Session, actor: Actor, site_id: SiteId, *, digest: str, now: datetime
+    ) -> Site:
+        """Note that the owner has seen the hardware that he took over, and that it is right.
 
         Raises:
-            NoSuchAccount: Nobody has this e-mail address.
-            AlreadyOwner: It is the owner's.
+            SiteNotReleased: The site is still its installer's.
+            HardwareDiffers: The list is not the one that the owner saw.
         """
-        actor.require_assign(SiteRole.ADMIN, site_id)
-        account = await by_email(tx, email, field="email")
-        if await repository.role(tx, site_id, account.id) is SiteRole.OWNER:
-            raise AlreadyOwner(
-                "email: this is the owner, who may do everything an admin may.", field="email"
+        actor.require(Action.HAND_OVER_SITE, site_id)
+        require_released(released=(await _site(tx, site_id)).released_at is not None)
+        listed = await queries.hardware(tx, site_id)
+        if digest != listed.digest:
+            raise HardwareDiffers(
+                "digest: the hardware of the site is not what you have seen. Read the list again.",
+                field="digest",
             )
-        await repository.give(tx, site_id, account.id, SiteRole.ADMIN)
-        await self._record(
-            tx, actor, "admin_added", site_id, now=now, facts={"account_id": account.id}
-        )
-        return account.id
+        await repository.confirm_hardware(tx, site_id, now=now)
+        facts = {"digest": digest, "pieces": len(listed.items)}
+        await self._record(tx, actor, "hardware_confirmed", site_id, now=now, facts=facts)
+        return await _site(tx, site_id)
 
-    async def remove_admin(
-        self, tx: Session, actor: Actor, site_id: SiteId, account_id: AccountId, *, now: datetime
-    ) -> None:
-        """Take the role of an admin from an account.
-
-        Raises:
-            NotFound: It is no admin of the site.
-        """
-        actor.require_assign(SiteRole.ADMIN, site_id)
-        if not await repository.remove(tx, site_id, account_id, SiteRole.ADMIN):
-            raise NotFound("The site has no such admin.", object="admin")
-        await self._record(
-            tx, actor, "admin_removed", site_id, now=now, facts={"account_id": account_id}
-        )
+    async def listed(
+        self, tx: ReadSession, actor: Actor, *, after: tuple[str, str] | None, limit: int
+    ) -> list[Site]:
+        """Return the actor's sites by name; whoever may read every site gets every site."""
+        at = self._link.utc()
+        return await queries.listed(tx, actor, after=after, limit=limit, at=at)
 
     async def _record(
         self,

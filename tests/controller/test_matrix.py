@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group(
 TABLE: Final = """
 GET    /me                                                  *         *
 GET    /catalogue                                           *         *
+GET    /permissions                                         *         *
 GET    /sessions                                            *         -
 DELETE /sessions/{session_id}                               *         -
 POST   /me/password                                         *         -
@@ -51,8 +52,18 @@ GET    /sites/{site_id}                                     OIWAPUCG  read,sites
 PATCH  /sites/{site_id}                                     IWA       sites
 POST   /sites/{site_id}/hand-over                           IW        -
 GET    /sites/{site_id}/roles                               WA        -
-POST   /sites/{site_id}/admins                              WA        -
-DELETE /sites/{site_id}/admins/{account_id}                 WA        -
+PUT    /sites/{site_id}/roles/{account_id}                  WA        -
+DELETE /sites/{site_id}/roles/{account_id}                  WA        -
+POST   /sites/{site_id}/transfer                            W         -
+GET    /sites/{site_id}/custom-roles                        WA        -
+POST   /sites/{site_id}/custom-roles                        WA        -
+PATCH  /sites/{site_id}/custom-roles/{role_id}              WA        -
+DELETE /sites/{site_id}/custom-roles/{role_id}              WA        -
+GET    /sites/{site_id}/installer-grants                    WA        -
+POST   /sites/{site_id}/installer-grants                    WA        -
+DELETE /sites/{site_id}/installer-grants/{account_id}       WA        -
+GET    /sites/{site_id}/hardware-list                       OIWAPCG   read,hardware
+POST   /sites/{site_id}/hardware-list/confirmation          W         -
 GET    /sites/{site_id}/subscription                        OIWAP     read,subscription
 GET    /sites/{site_id}/subscription/history                OIWAP     read,subscription
 POST   /sites/{site_id}/subscription/preview                WA        subscription
@@ -70,9 +81,9 @@ GET    /sites/{site_id}/locks/{lock_id}                     OIWAPCG   read,hardw
 PATCH  /sites/{site_id}/locks/{lock_id}                     IWAG      hardware
 DELETE /sites/{site_id}/locks/{lock_id}                     IWAG      hardware
 POST   /sites/{site_id}/locks/{lock_id}/open                WAPC      open
-POST   /sites/{site_id}/locks/{lock_id}/start-office        WA        open
-POST   /sites/{site_id}/locks/{lock_id}/end-office          WA        open
-POST   /sites/{site_id}/locks/{lock_id}/clear-keypad        WA        access
+POST   /sites/{site_id}/locks/{lock_id}/start-office        WAC       open
+POST   /sites/{site_id}/locks/{lock_id}/end-office          WAC       open
+POST   /sites/{site_id}/locks/{lock_id}/clear-keypad        WAC       access
 POST   /sites/{site_id}/locks/{lock_id}/free-locker         WAP       access
 GET    /sites/{site_id}/commands/{command_id}               WAPUC     access,open
 GET    /sites/{site_id}/people                              WAP       read,people
@@ -115,6 +126,11 @@ WHO: Final = {
     "I": "installer",
     "W": "owner",
     "A": "admin",
+    "P": "super_user",
+    "U": "user",
+    "C": "keeper",
+    "G": "helper",
+    "E": "former_helper",
     "X": "stranger",
 }
 SCOPES: Final = {
@@ -128,6 +144,10 @@ SCOPES: Final = {
     "sites",
 }
 UNKNOWN_CODE: Final = {"code": "00000-00000-00000-00000-00000"}
+KEEPER: Final = {
+    "name": "Keeper",
+    "rights": ["site:read", "hardware:read", "doors:manage", "lock:open", "lock:office"],
+}
 WINDOW: Final = {"weekday": 0, "start_min": 480, "end_min": 1080}
 DEVICE: Final = {"serial": "NEW-1", "activation_code": STICKER}
 LOCK: Final = {
@@ -145,6 +165,9 @@ BODIES: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /sites/{site_id}/redemptions": UNKNOWN_CODE,
     "POST /sites/{site_id}/hubs/{hub_id}/replacement": DEVICE,
     "PATCH /sites/{site_id}/hubs/{hub_id}": {"name": "Other"},
+    "PUT /sites/{site_id}/roles/{account_id}": {"role": "user"},
+    "POST /sites/{site_id}/transfer": {"account_id": ABSENT},
+    "POST /sites/{site_id}/hardware-list/confirmation": {"digest": "0" * 64},
     "POST /sites/{site_id}/hubs/{hub_id}/locks": LOCK | {"serial": "LOCK-2"},
     "POST /sites/{site_id}/people/{person_id}/credentials": {"number": "00112233"},
 }
@@ -226,11 +249,24 @@ async def scene(
     """The whole cloud with its sites, for all tests of this file, none of which changes them."""
     folder = tmp_path_factory.mktemp("cloud")
     async with whole(sqlite_url(migrated_sqlite, folder), folder) as cloud:
-        own = await cloud.site(admin="admin")
+        own = await cloud.site()
         fresh, foreign = await cloud.site(owner=None), await cloud.site(owner="neighbour")
         await cloud.redeem(own, await cloud.code())
+        await _people_it(cloud, own)
         ids = await _furnish(cloud, foreign)
         yield Scene(cloud=cloud, own=own, fresh=fresh, foreign=foreign, foreign_ids=ids)
+
+
+async def _people_it(cloud: Whole, site_id: str) -> None:
+    """Give everybody with a letter of its own the role at the owner's site."""
+    site = f"/sites/{site_id}"
+    made = await cloud.make("POST", f"{site}/custom-roles", KEEPER, by="owner")
+    for name, role in (("admin", "admin"), ("super_user", "super_user"), ("keeper", made["id"])):
+        await cloud.join(site_id, name, role)
+    await cloud.join(site_id, "user", "user")
+    for name, seconds in (("former_helper", 1), ("helper", 28_800)):
+        grant = {"email": f"{name}@example.org", "seconds": seconds}
+        await cloud.make("POST", f"{site}/installer-grants", grant, by="owner")
 
 
 async def _furnish(cloud: Whole, site_id: str) -> dict[str, str]:

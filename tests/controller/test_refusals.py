@@ -65,6 +65,7 @@ NAMED: dict[str, tuple[str, dict[str, object], str, str]] = {
     "person": ("/sites/{site}/people", {}, "name", "owner"),
     "schedule": ("/sites/{site}/schedules", {"windows": [WINDOW]}, "name", "owner"),
     "group": ("/sites/{site}/access-groups", {}, "name", "owner"),
+    "role": ("/sites/{site}/custom-roles", {"rights": ["site:read"]}, "name", "owner"),
 }
 UNSHOWN = {
     "turns": "evil\u202etxt",
@@ -186,7 +187,12 @@ FIELDS: dict[str, tuple[str, dict[str, object]]] = {
     "POST /sites": ("installer", {"name": "S", "time_zone": "UTC", "buy_from": "B"}),
     "PATCH /sites/{site}": ("owner", {"name": "S", "time_zone": "UTC", "buy_from": "B"}),
     "POST /sites/{site}/hand-over": ("owner", {"owner_email": "nobody@example.org"}),
-    "POST /sites/{site}/admins": ("owner", {"email": "nobody@example.org"}),
+    "POST /sites/{site}/transfer": ("owner", {"account_id": "0" * 32}),
+    "POST /sites/{site}/custom-roles": ("owner", {"name": "R", "rights": ["site:read"]}),
+    "POST /sites/{site}/installer-grants": (
+        "owner",
+        {"email": "nobody@example.org", "seconds": 60},
+    ),
     "POST /sites/{site}/subscription/cancel": ("owner", {"reason": " "}),
     "POST /sites/{site}/redemptions": ("owner", {"code": "slip", "keep_people": []}),
     "POST /voucher-batches": (

@@ -1,7 +1,7 @@
 """The whole cloud as app.py puts it together, in this process and on a clock moved by hand.
 
-Everybody is here: an operator, a supplier, an installer, the owner and an admin of a site, and the
-owner of another one.
+Everybody is here: an operator, a supplier, an installer, the owner of a site and those who can get
+a role there, and the owner of another one.
 """
 
 import shutil
@@ -21,10 +21,12 @@ from controller.bus import ProcessBus
 from controller.chance import RandomIds, SystemRandomness
 from controller.cloud import Cloud, Ports
 from controller.db.engine import Database
+from controller.domain.ids import AccountId, SiteId
 from controller.domain.roles import SYSTEM, CloudRole
 from controller.hardware.service import DeviceAddresses
 from controller.pki import Authority
 from controller.settings import Settings
+from controller.sites.role_rows import give
 from controller.threads import PoolThreads
 
 NOW: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -39,6 +41,11 @@ CLOUD_ROLES: Final = {
     "installer": CloudRole.INSTALLER,
     "owner": None,
     "admin": None,
+    "super_user": None,
+    "user": None,
+    "keeper": None,
+    "helper": CloudRole.INSTALLER,
+    "former_helper": CloudRole.INSTALLER,
     "neighbour": None,
     "stranger": None,
 }
@@ -112,6 +119,7 @@ class Answer:
 class Whole:
     """The cloud, served."""
 
+    db: Database
     client: TestClient[web.Request, web.Application]
     clocks: Clocks
     tokens: dict[str, str] = field(default_factory=dict)
@@ -150,7 +158,7 @@ class Whole:
         body = {"email": f"{name}@example.org", "password": PASSWORD}
         self.tokens[name] = (await self.make("POST", "/sessions", body, by=""))["token"]
 
-    async def site(self, *, owner: str | None = "owner", admin: str | None = None) -> str:
+    async def site(self, *, owner: str | None = "owner") -> str:
         """Create a site, handed over unless ``owner`` is None, and return its id."""
         body = {"name": "House", "time_zone": "Europe/Madrid", "buy_from": "the shop"}
         site_id = str((await self.make("POST", "/sites", body, by="installer"))["id"])
@@ -158,10 +166,13 @@ class Whole:
             path = f"/sites/{site_id}/hand-over"
             owner_email = f"{owner}@example.org"
             await self.make("POST", path, {"owner_email": owner_email}, by="installer")
-        if owner is not None and admin is not None:
-            email = {"email": f"{admin}@example.org"}
-            await self.make("POST", f"/sites/{site_id}/admins", email, by=owner)
         return site_id
+
+    async def join(self, site_id: str, name: str, role: str) -> None:
+        """Give somebody a role at a site, as an invitation and an owner would."""
+        account_id = AccountId((await self.make("GET", "/me", by=name))["account_id"])
+        async with self.db.write() as tx:
+            await give(tx, SiteId(site_id), account_id, role, granted_by=None)
 
     async def code(
         self,
@@ -242,7 +253,7 @@ async def _serving(db: Database, folder: Path) -> AsyncIterator[Whole]:
             now=NOW,
         )
     async with TestClient(TestServer(cloud.pages(dict, cut=lambda _: None))) as client:
-        served = Whole(client=client, clocks=clocks)
+        served = Whole(db=db, client=client, clocks=clocks)
         for name in CLOUD_ROLES:
             await served.sign_in(name)
         yield served

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from controller.activity import queries
 from controller.activity.api import ActivityApi
 from controller.domain.ids import AccountId, LockId, SiteId
-from controller.domain.roles import Actor, ActorKind, SiteRole
+from controller.domain.roles import Actor, ActorKind, HeldRole, SiteRole
 from controller.web.application import build
 from controller.web.pagination import encoded
 from gateway.protocol.messages import Batch, DenyReason, EntryKind
@@ -35,7 +35,7 @@ class Tokens:
             kind=ActorKind.USER,
             account_id=AccountId(token.encode().hex().ljust(32, "0")),
             name=token,
-            site_roles={SiteId(name("site", site)): SiteRole.ADMIN},
+            site_roles={SiteId(name("site", site)): HeldRole.of(SiteRole.ADMIN)},
         )
 
 

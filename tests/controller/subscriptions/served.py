@@ -16,6 +16,7 @@ from controller.audit.denials import DenialBook
 from controller.chance import SystemRandomness
 from controller.domain.roles import CloudRole
 from controller.sites.api import SitesApi
+from controller.sites.roles_api import RolesApi
 from controller.subscriptions.api import SubscriptionsApi
 from controller.subscriptions.voucher_api import VouchersApi
 from controller.threads import PoolThreads
@@ -134,6 +135,7 @@ async def serving(world: World) -> AsyncIterator[Served]:
     apis: list[Api] = [
         AccountsApi(accounts),
         SitesApi(world.sites),
+        RolesApi(world.roles, world.custom_roles),
         SubscriptionsApi(world.subscriptions, catalogue=CATALOGUE, offline_grace=GRACE),
         VouchersApi(world.batches),
     ]

@@ -19,7 +19,9 @@ from controller.db.tables.vouchers import vouchers
 from controller.domain import catalogue
 from controller.domain.history import HistoryEntry, from_record
 from controller.domain.ids import AccountId, HubId, PersonId, SiteId
-from controller.domain.roles import Actor, ActorKind, CloudRole, SiteRole
+from controller.domain.roles import Actor, ActorKind, CloudRole, HeldRole, SiteRole
+from controller.sites.custom_roles import CustomRoles
+from controller.sites.roles import Roles
 from controller.sites.service import Sites
 from controller.subscriptions.batches import Batches
 from controller.subscriptions.due import Due
@@ -74,8 +76,14 @@ class World:
             CATALOGUE, pepper=PEPPER, ids=self.ids, randomness=randomness, audit=self.audit
         )
         self.sites = Sites(
-            ids=self.ids, audit=self.audit, sync=self.sync, subscription=self.subscriptions
+            ids=self.ids,
+            link=self.link,
+            audit=self.audit,
+            sync=self.sync,
+            subscription=self.subscriptions,
         )
+        self.roles = Roles(audit=self.audit, link=self.link)
+        self.custom_roles = CustomRoles(self.roles, self.ids)
 
     async def account(
         self, name: str, cloud_role: CloudRole | None = None, hashed: str = "none"
@@ -128,7 +136,7 @@ class World:
             account_id=actor.account_id,
             name=actor.name,
             cloud_role=actor.cloud_role,
-            site_roles={site_id: role},
+            site_roles={site_id: HeldRole.of(role)},
         )
 
     async def mint(

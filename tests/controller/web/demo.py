@@ -17,7 +17,7 @@ from controller.db.engine import Database
 from controller.db.tables.idempotency import idempotency_keys
 from controller.domain.errors import Conflict, Refused, Stale
 from controller.domain.ids import AccountId, SiteId
-from controller.domain.roles import Action, Actor, ActorKind, SiteRole
+from controller.domain.roles import Action, Actor, ActorKind, HeldRole, SiteRole
 from controller.web.api import Call, delete, get, page, patch, post
 from controller.web.application import build
 from controller.web.auth import PUBLIC, SIGNED_IN
@@ -158,7 +158,7 @@ class Tokens:
 
     async def actor_of(self, token: str) -> Actor | None:
         """Return who a token stands for."""
-        roles = {"ada": {OWN: SiteRole.ADMIN}, "bob": {}}
+        roles = {"ada": {OWN: HeldRole.of(SiteRole.ADMIN)}, "bob": {}}
         if token not in roles:
             return None
         return Actor(
