@@ -60,8 +60,14 @@ def check(manifest: Manifest, identity: HubIdentity) -> None:
 
 def begin(turn: Turn[HubState], manifest: Manifest, payload: bytes) -> None:
     """Fetch what is missing of a state, or switch to it if nothing is."""
-    missing = tuple(_missing(manifest.roots, turn.state.sections))
-    pull = Pull(manifest=manifest, payload=payload, missing=missing, pause_s=ASK_AGAIN_S_MIN)
+    given_up = turn.state.pull
+    pull = Pull(
+        manifest=manifest,
+        payload=payload,
+        missing=tuple(_missing(manifest.roots, turn.state.sections)),
+        pieces=given_up.pieces if given_up is not None else {},
+        pause_s=ASK_AGAIN_S_MIN,
+    )
     turn.state = replace(turn.state, pull=pull)
     _go_on(turn)
 
@@ -77,13 +83,19 @@ def take_section(turn: Turn[HubState], data: bytes) -> None:
     if pull is None or name not in pull.asked:
         return
     (root, *_) = [root for root in pull.missing if root.hash == name]
-    items = sections.read(root.kind, data)
+    piece = _piece(root, data)
     turn.emit(FlashWrite(key=section_key(name), data=data))
     turn.state = replace(turn.state, sections={**turn.state.sections, name: data})
     missing = tuple(each for each in pull.missing if each.hash != name)
     if root.kind is SectionKind.INDEX:
-        missing += tuple(_missing(_leaves(items), turn.state.sections))
-    pull = replace(pull, missing=missing, asked=pull.asked - {name}, pause_s=ASK_AGAIN_S_MIN)
+        missing += tuple(_missing(_leaves(piece.items), turn.state.sections))
+    pull = replace(
+        pull,
+        missing=missing,
+        pieces={**pull.pieces, name: piece},
+        asked=pull.asked - {name},
+        pause_s=ASK_AGAIN_S_MIN,
+    )
     turn.state = replace(turn.state, pull=pull)
     _go_on(turn)
 
@@ -118,11 +130,7 @@ def read(
     for root in roots:
         if root.hash not in held:
             return None
-        piece = known.get(root.hash) or Piece(
-            root=root,
-            data=held[root.hash],
-            items=sections.read(root.kind, held[root.hash]),
-        )
+        piece = known.get(root.hash) or _piece(root, held[root.hash])
         pieces[root.hash] = piece
         if root.kind is SectionKind.INDEX:
             roots.extend(_leaves(piece.items))
@@ -131,7 +139,10 @@ def read(
         revision=manifest.revision,
         zone=zone_named(manifest.time_zone),
         pieces=pieces,
-        tables=tables.build(item for piece in pieces.values() for item in piece.items),
+        tables=tables.join(
+            (piece.holders for piece in pieces.values()),
+            (item for piece in pieces.values() for item in piece.items),
+        ),
     )
 
 
@@ -146,13 +157,26 @@ def section_key(name: bytes) -> str:
     return f"{SECTION_PREFIX}{name.hex()}"
 
 
+def _piece(root: Root, data: bytes) -> Piece:
+    """Read a section.
+
+    Raises:
+        ProtocolError: It is not of the kind that is said of it.
+    """
+    items = sections.read(root.kind, data)
+    if root.kind is SectionKind.PEOPLE:
+        return Piece(root=root, data=data, items=(), holders=tables.holders_of(items))
+    return Piece(root=root, data=data, items=items, holders={})
+
+
 def _go_on(turn: Turn[HubState]) -> None:
     pull = turn.state.pull
     assert pull is not None, "somebody has begun"
     if pull.missing:
         _ask(turn, pull)
         return
-    access = read(pull.manifest, turn.state.sections, turn.state.access.pieces)
+    known = {**turn.state.access.pieces, **pull.pieces}
+    access = read(pull.manifest, turn.state.sections, known)
     assert access is not None, "nothing is missing"
     _switch(turn, access, pull.payload)
 

@@ -1,4 +1,4 @@
-"""Remote openings: now or never, and once."""
+"""Orders of the controller to a lock: now or never, and once. What is ordered is sealed."""
 
 from dataclasses import replace
 from typing import Final
@@ -63,11 +63,11 @@ def try_locks(turn: Turn[HubState]) -> None:
             locks.send(turn, order.lock_id, message)
 
 
-def hear(turn: Turn[HubState], link: LockLink, opened: frames.Obeyed) -> None:
+def hear(turn: Turn[HubState], link: LockLink, obeyed: frames.Obeyed) -> None:
     """Take the lock's word for what became of an order."""
-    order = turn.state.orders.get(opened.command_id)
+    order = turn.state.orders.get(obeyed.command_id)
     if order is not None and order.lock_id == link.settings.lock_id:
-        _finish(turn, opened.command_id, opened.outcome)
+        _finish(turn, obeyed.command_id, obeyed.outcome)
 
 
 def _life_s(turn: Turn[HubState], command: Command) -> float:

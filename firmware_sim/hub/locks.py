@@ -30,9 +30,14 @@ def links_of(
     log_epochs: Mapping[bytes, int],
 ) -> Mapping[bytes, LockLink]:
     """Return the locks of an access state; what was known of one stays known."""
-    items = [(piece, item) for piece in access.pieces.values() for item in piece.items]
-    lists = {item.lock_id: piece.data for piece, item in items if isinstance(item, OfflineList)}
-    settings = [item for _, item in items if isinstance(item, LockSettings)]
+    lists: dict[bytes, bytes] = {}
+    settings: list[LockSettings] = []
+    for piece in access.pieces.values():
+        for item in piece.items:
+            if isinstance(item, OfflineList):
+                lists[item.lock_id] = piece.data
+            elif isinstance(item, LockSettings):
+                settings.append(item)
     links = (
         _link(identity, lock, lists.get(lock.lock_id, b""), known.get(lock.lock_id), log_epochs)
         for lock in settings[:LOCKS_PER_HUB_MAX]
@@ -47,7 +52,7 @@ def heartbeat(turn: Turn[HubState]) -> None:
             continue
         has_time = turn.state.calendar.trusted
         missed = link.missed + 1 if has_time else link.missed
-        online = link.online and missed <= MISSED_MAX
+        online = link.online if missed <= MISSED_MAX else False
         _set(turn, replace(link, beat_s=turn.instant.mono_s, missed=missed, online=online))
         if has_time:
             calendar = turn.state.calendar
@@ -92,11 +97,17 @@ def answer(turn: Turn[HubState], link: LockLink, ask: frames.Ask) -> None:
         ask.credential_digest,
         lock_id,
         at_s=state.calendar.at_s(turn.instant),
-        zone=state.access.zone if state.calendar.trusted else None,
+        zone=state.access.zone,
+        clock_trusted=state.calendar.trusted,
     )
     match decision:
-        case Granted(ends_at_s):
-            told = frames.Answer(challenge=ask.challenge, granted=True, ends_at_s=ends_at_s)
+        case Granted(ends_at_s, privileges):
+            told = frames.Answer(
+                challenge=ask.challenge,
+                granted=True,
+                ends_at_s=ends_at_s,
+                privileges=privileges or None,
+            )
         case Denied(reason):
             told = frames.Answer(challenge=ask.challenge, granted=False, reason=reason)
         case _:

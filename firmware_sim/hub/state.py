@@ -6,7 +6,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from firmware_sim.calendar import Calendar
-from firmware_sim.hub.tables import Tables
+from firmware_sim.hub.tables import Holders, Tables
 from firmware_sim.outputs import Colour
 from gateway.protocol import frames
 from gateway.protocol.messages import CommandOutcome, Entry, Lease, LockStatus, Manifest, Root
@@ -61,11 +61,12 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A section that is in use, as bytes and as what it says."""
+    """A section as bytes and as what it says. Of people only the holders are kept."""
 
     root: Root
     data: bytes
     items: tuple[Item, ...]
+    holders: Holders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class Pull:
     manifest: Manifest
     payload: bytes
     missing: tuple[Root, ...]
+    pieces: Mapping[bytes, Piece]  # what has come, already read: the switch must be quick
     asked: frozenset[bytes] = frozenset()
     again_s: float = 0.0
     pause_s: float
@@ -115,7 +117,7 @@ class LockLink:
     state: frames.State | None = None  # as the lock last said; not in flash
     beat_s: float | None = None  # when TIME was last sent; not in flash
     missed: int = 0  # heartbeats without a word; not in flash
-    online: bool = False  # not in flash
+    online: bool | None = None  # None: nobody can tell yet; not in flash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A remote opening whose lock has not answered yet."""
+    """An order of the controller whose lock has not answered yet."""
 
     lock_id: bytes
     sealed: bytes

@@ -12,7 +12,7 @@ NEVER: Final = Times(windows=(), observes_holidays=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A credential with whom it belongs to."""
+    """A credential with all that counts of whom it belongs to."""
 
     blocked: bool
     credential_ends_at_s: int | None
@@ -32,12 +32,15 @@ class Right:
     ends_at_s: int | None = None
 
 
+Holders = Mapping[bytes, Holder]  # by credential digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
     """Everything that a decision reads."""
 
-    holders: Mapping[bytes, Holder]  # by credential digest
-    rights: Mapping[tuple[bytes, bytes], Right]  # by (group id, lock id)
+    holders: Holders
+    rights: Mapping[bytes, Mapping[bytes, Right]]  # by lock id, then by group id
     holidays: tuple[Holiday, ...] = ()
 
 
@@ -45,11 +48,24 @@ EMPTY: Final = Tables(holders={}, rights={})
 
 
 def build(items: Iterable[Item]) -> Tables:
-    """Return the tables of an access state. A schedule that is not there never opens."""
+    """Return the tables of an access state."""
+    everything = tuple(items)
+    return join([holders_of(everything)], everything)
+
+
+def join(holders: Iterable[Holders], items: Iterable[Item]) -> Tables:
+    """Return the tables of an access state. A schedule that is not there never opens.
+
+    Args:
+        holders: All people's, as many pieces as there are. Joining them is quick.
+        items: All else; people among them do not count.
+    """
+    joined: dict[bytes, Holder] = {}
+    for some in holders:
+        joined.update(some)
     schedules: dict[bytes, Times] = {}
     holidays: list[Holiday] = []
     groups: list[Group] = []
-    holders: dict[bytes, Holder] = {}
     for item in items:
         match item:
             case Schedule():
@@ -58,34 +74,33 @@ def build(items: Iterable[Item]) -> Tables:
                 holidays.append(item)
             case Group():
                 groups.append(item)
-            case Person():
-                holders.update(_holders(item))
             case _:
                 continue
-    rights = {
-        (group.group_id, lock_id): _right(group, schedules)
-        for group in groups
-        for lock_id in group.lock_ids
+    rights: dict[bytes, dict[bytes, Right]] = {}
+    for group in groups:
+        for lock_id in group.lock_ids:
+            rights.setdefault(lock_id, {})[group.group_id] = _right(group, schedules)
+    return Tables(holders=joined, rights=rights, holidays=tuple(holidays))
+
+
+def holders_of(items: Iterable[Item]) -> Holders:
+    """Return the credentials of the people among these items."""
+    return {
+        credential.credential_digest: Holder(
+            blocked=credential.blocked,
+            credential_ends_at_s=credential.ends_at_s,
+            person_ends_at_s=person.ends_at_s,
+            person_starts_at_s=person.starts_at_s,
+            person_subscribed=person.subscribed,
+            privileges=person.privileges or 0,
+            group_ids=person.group_ids,
+        )
+        for person in items
+        if isinstance(person, Person)
+        for credential in person.credentials
     }
-    return Tables(holders=holders, rights=rights, holidays=tuple(holidays))
 
 
 def _right(group: Group, schedules: Mapping[bytes, Times]) -> Right:
     times = AT_ALL_TIMES if group.schedule_id is None else schedules.get(group.schedule_id, NEVER)
     return Right(times=times, starts_at_s=group.starts_at_s, ends_at_s=group.ends_at_s)
-
-
-def _holders(person: Person) -> Iterable[tuple[bytes, Holder]]:
-    for credential in person.credentials:
-        yield (
-            credential.credential_digest,
-            Holder(
-                blocked=credential.blocked,
-                credential_ends_at_s=credential.ends_at_s,
-                person_ends_at_s=person.ends_at_s,
-                person_starts_at_s=person.starts_at_s,
-                person_subscribed=person.subscribed,
-                privileges=person.privileges or 0,
-                group_ids=person.group_ids,
-            ),
-        )

@@ -99,7 +99,7 @@ class LockStatus:
     """How a hub last saw one of its locks."""
 
     lock_id: Annotated[Id, Key(1)]
-    online: Annotated[bool, Key(2)]
+    online: Annotated[bool | None, Key(2)] = None  # None: the hub cannot tell yet since its start
     paired: Annotated[bool, Key(3)]
     log_epoch: Annotated[Uint, Key(4)]
     list_hash: Annotated[Digest | None, Key(5)] = None
