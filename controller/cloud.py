@@ -8,6 +8,8 @@ from typing import Final
 from aiohttp.web import Application
 
 from controller.access.api import AccessApi
+from controller.access.enrolments import Enrolments
+from controller.access.enrolments_api import EnrolmentsApi
 from controller.access.offline import OfflineRoom
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
@@ -22,6 +24,8 @@ from controller.audit.service import Audit
 from controller.db.engine import Database
 from controller.delivery.service import Delivery
 from controller.domain import catalogue
+from controller.domain.catalogue import Catalogue
+from controller.domain.hardware import ANSWER_PATIENCE, COMMAND_LIFE
 from controller.hardware.api import HardwareApi
 from controller.hardware.claim import Claims
 from controller.hardware.commands import Orders
@@ -76,6 +80,19 @@ class Ports:
     calendar: Calendar
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The services that several parts share of those that decide who may open."""
+
+    entitlement: Entitlement
+    changes: Changes
+    credentials: Credentials
+    pins: Pins
+    digital_keys: DigitalKeys
+    orders: Orders
+    enrolments: Enrolments
+
+
 class Cloud:
     """The features on one database, in one world, for one set of secrets."""
 
@@ -99,20 +116,7 @@ class Cloud:
         self._catalogue = catalogue.load()
         self._audit = Audit(ports.ids)
         self._sync = Sync(ports.bus)
-        self._entitlement = Entitlement(self._catalogue)
-        self._changes = Changes(
-            entitlement=self._entitlement, room=OfflineRoom(), sync=self._sync, audit=self._audit
-        )
-        self._credentials = Credentials(changes=self._changes, keys=keys, ids=ports.ids)
-        self._pins = Pins(
-            changes=self._changes,
-            credentials=self._credentials,
-            entitlement=self._entitlement,
-            keys=keys,
-            ids=ports.ids,
-            randomness=ports.randomness,
-            guesses=GuessLimit(ports.link),
-        )
+        self._doors = _doors(keys, ports, self._catalogue, self._audit, self._sync)
         self._answers = AnswerBook(
             db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link
         )
@@ -182,6 +186,7 @@ class Cloud:
             due=Due(self._audit, self._sync),
             sync=self._sync,
             answers=self._answers,
+            others={"enrol": self._doors.enrolments.finish},
         )
 
     def _site_apis(self) -> tuple[Api, ...]:
@@ -221,24 +226,15 @@ class Cloud:
     def _door_apis(self, cut: Cut) -> tuple[Api, ...]:
         """Return people, hardware and access: everything that changes who may open."""
         keys, ids = self._keys, self._ports.ids
-        entitlement, changes = self._entitlement, self._changes
-        orders = Orders(
-            entitlement=entitlement,
-            sync=self._sync,
-            audit=self._audit,
-            ids=ids,
-            link=self._ports.link,
-        )
-        digital_keys = DigitalKeys(
-            changes=changes, credentials=self._credentials, keys=keys, ids=ids
-        )
+        doors = self._doors
+        entitlement, changes = doors.entitlement, doors.changes
         people = People(changes=changes, entitlement=entitlement, ids=ids)
         importing = Importing(changes=changes, entitlement=entitlement, people=people, ids=ids)
         return (
             SheetApi(importing, self._ports.threads),
             PeopleApi(people),
             CredentialsApi(
-                credentials=self._credentials, pins=self._pins, digital_keys=digital_keys
+                credentials=doors.credentials, pins=doors.pins, digital_keys=doors.digital_keys
             ),
             HardwareApi(
                 hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids, cut=cut),
@@ -246,7 +242,39 @@ class Cloud:
                 entitlement=entitlement,
                 addresses=self._addresses,
             ),
-            OrdersApi(orders),
+            OrdersApi(doors.orders),
+            EnrolmentsApi(doors.enrolments),
             AccessApi(Groups(changes=changes, ids=ids), entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),
         )
+
+
+def _doors(keys: Keys, ports: Ports, sold: Catalogue, audit: Audit, sync: Sync) -> Doors:
+    entitlement = Entitlement(sold)
+    changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
+    credentials = Credentials(changes=changes, keys=keys, ids=ports.ids)
+    orders = Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ports.ids, link=ports.link)
+    return Doors(
+        entitlement=entitlement,
+        changes=changes,
+        credentials=credentials,
+        pins=Pins(
+            changes=changes,
+            credentials=credentials,
+            entitlement=entitlement,
+            keys=keys,
+            ids=ports.ids,
+            randomness=ports.randomness,
+            guesses=GuessLimit(ports.link),
+        ),
+        digital_keys=DigitalKeys(
+            changes=changes, credentials=credentials, keys=keys, ids=ports.ids
+        ),
+        orders=orders,
+        enrolments=Enrolments(
+            orders=orders,
+            credentials=credentials,
+            link=ports.link,
+            patience=(COMMAND_LIFE + ANSWER_PATIENCE) * ports.calendar.speed,
+        ),
+    )

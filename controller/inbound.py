@@ -10,6 +10,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from controller.access.enrolments import note_presented
 from controller.activity.service import Arrival, take_in
 from controller.db.engine import Database, is_passing
 from controller.delivery import commands
@@ -159,6 +160,7 @@ class Inbound:
                 if isinstance(said, Batch)
             ]
             await take_in(tx, arrivals, now=now)
+            await note_presented(tx, arrivals, now=now)
             for hub, said in known:
                 if isinstance(said, Reply):
                     await commands.finish(tx, hub.site_id, hub.id, said, now=now)

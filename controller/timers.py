@@ -1,4 +1,4 @@
-"""What is due: ends of subscriptions, reminders, daily leases, answers to forget.
+"""What is due: ends of subscriptions, reminders, leases, tags to enrol, answers to forget.
 
 Every piece of work is claimed in the database, in batches of one transaction each, so any number of
 processes may run this loop, and one that dies leaves nothing half done. Between two batches the
@@ -9,9 +9,10 @@ the present instant wherever they are used.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
@@ -27,6 +28,15 @@ PAUSE_S_MIN: Final = 0.02
 
 Job = Callable[[Session, datetime], Awaitable[int]]
 
+
+class Work(Protocol):
+    """What a feature above the subscriptions has to do by itself."""
+
+    async def __call__(self, tx: Session, *, now: datetime, limit: int) -> int:
+        """Do what is due at ``now``, at most ``limit`` things, and return how many it were."""
+        ...
+
+
 _log = structlog.get_logger(__name__)
 
 
@@ -34,7 +44,14 @@ class Timers:
     """Does what is due, until cancelled."""
 
     def __init__(
-        self, db: Database, calendar: Calendar, *, due: Due, sync: Sync, answers: AnswerBook
+        self,
+        db: Database,
+        calendar: Calendar,
+        *,
+        due: Due,
+        sync: Sync,
+        answers: AnswerBook,
+        others: Mapping[str, Work],
     ) -> None:
         self._db = db
         self._calendar = calendar
@@ -45,6 +62,8 @@ class Timers:
             "lease": lambda tx, now: sync.request_due_leases(tx, now=now, limit=BATCH),
             "forget": lambda tx, _: answers.forget(tx, limit=BATCH),
         }
+        for name, work in others.items():
+            self._jobs[name] = partial(_batch_of, work)
 
     async def run(self) -> None:
         """Work and sleep. What fails is logged and tried again, and holds up nothing else."""
@@ -85,3 +104,7 @@ class Timers:
             return PAUSE_S_MAX
         left_s = (next_at - self._calendar.now()).total_seconds() / self._calendar.speed
         return min(PAUSE_S_MAX, max(PAUSE_S_MIN, left_s))
+
+
+async def _batch_of(work: Work, tx: Session, now: datetime) -> int:
+    return await work(tx, now=now, limit=BATCH)

@@ -5,15 +5,16 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, Update, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_locks
-from controller.db.tables.hardware import commands, hubs, locks
+from controller.db.tables.hardware import commands, enrolments, hubs, locks
 from controller.domain.errors import NotFound, Stale
 from controller.domain.hardware import (
     FIRST_LOCK_EPOCH,
+    CommandState,
     DoorSettings,
     Hub,
     LockMode,
@@ -22,13 +23,15 @@ from controller.domain.hardware import (
     SerialInService,
     SiteLock,
 )
-from controller.domain.ids import HubId, LockId, SiteId
+from controller.domain.ids import HubId, LockId, RepeaterId, ScheduleId, SiteId
+from controller.domain.topology import Repeater
 
 _HUB_FIELDS: Final = tuple(field.name for field in fields(Hub))
 _DOOR_FIELDS: Final = tuple(field.name for field in fields(DoorSettings))
 _LOCK_FIELDS: Final = tuple(
     field.name for field in fields(SiteLock) if field.name not in ("door", "mode")
 )
+_REPEATER_FIELDS: Final = tuple(field.name for field in fields(Repeater))
 _MODES: Final = dict(enumerate(LockMode))  # as the device link numbers them
 
 
@@ -145,19 +148,15 @@ async def add_lock(
 
 
 async def save_lock(tx: Session, edited: SiteLock, *, if_match: int) -> SiteLock:
-    """Write name and settings over a version, and return the next one.
+    """Write name, place and settings over a version, and return the next one.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
     saved = replace(edited, version=if_match + 1)
-    one = update(locks).where(
-        locks.c.site_id == edited.site_id,
-        locks.c.id == edited.id,
-        locks.c.version == if_match,
-    )
-    row = one.values(
+    row = _version(saved, if_match).values(
         name=saved.name,
+        repeater_id=saved.repeater_id,
         **asdict(saved.door),
         version=saved.version,
     )
@@ -166,21 +165,119 @@ async def save_lock(tx: Session, edited: SiteLock, *, if_match: int) -> SiteLock
     return saved
 
 
-async def delete_lock(tx: Session, gone: SiteLock, *, if_match: int) -> None:
-    """Delete a lock with its places in groups and its commands; entries and audit stay.
+async def move_lock(tx: Session, moved: SiteLock, *, if_match: int, now: datetime) -> SiteLock:
+    """Write a lock as one of another hub, and return its next version.
+
+    A new ticket number gives it a radio link that the hub before does not know. What that hub has
+    said of the lock counts no more, and what it was to order never happens.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    for table in (group_locks, commands):
-        await tx.execute(
-            delete(table).where(table.c.site_id == gone.site_id, table.c.lock_id == gone.id)
+    saved = await save_lock(tx, replace(moved, online=None, online_since=now), if_match=if_match)
+    await tx.execute(
+        update(locks)
+        .where(locks.c.site_id == saved.site_id, locks.c.id == saved.id)
+        .values(
+            hub_id=saved.hub_id,
+            ticket_number=locks.c.ticket_number + 1,
+            online=None,
+            online_since=now,
         )
-    one = delete(locks).where(
-        locks.c.site_id == gone.site_id, locks.c.id == gone.id, locks.c.version == if_match
+    )
+    await tx.execute(
+        update(commands)
+        .where(
+            commands.c.site_id == saved.site_id,
+            commands.c.lock_id == saved.id,
+            commands.c.state == CommandState.QUEUED,
+        )
+        .values(state=CommandState.EXPIRED, finished_at=now)
+    )
+    return saved
+
+
+async def require_schedule(tx: ReadSession, site_id: SiteId, schedule_id: ScheduleId) -> None:
+    """Refuse to follow a schedule that is not there.
+
+    Raises:
+        NotFound: The site has none of this id.
+    """
+    found = select(schedules.c.id).where(
+        schedules.c.site_id == site_id, schedules.c.id == schedule_id
+    )
+    if (await tx.execute(found)).one_or_none() is None:
+        raise NotFound("There is no such schedule at this site.", object="schedule")
+
+
+async def repeater(
+    tx: ReadSession, site_id: SiteId, hub_id: HubId, repeater_id: RepeaterId
+) -> Repeater:
+    """Return a repeater of a hub.
+
+    Raises:
+        NotFound: The hub has none of this id.
+    """
+    found = select(repeaters).where(
+        repeaters.c.site_id == site_id,
+        repeaters.c.hub_id == hub_id,
+        repeaters.c.id == repeater_id,
+    )
+    row = (await tx.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such repeater at this hub.", object="repeater")
+    return _repeater(row)
+
+
+async def repeaters_of(tx: ReadSession, place: Hub) -> Sequence[Repeater]:
+    """Return the repeaters of a hub, oldest first."""
+    some = select(repeaters).where(
+        repeaters.c.site_id == place.site_id, repeaters.c.hub_id == place.id
+    )
+    rows = await tx.execute(some.order_by(repeaters.c.created_at, repeaters.c.id))
+    return [_repeater(row) for row in rows]
+
+
+async def add_repeater(tx: Session, new: Repeater) -> None:
+    """Write a new repeater; the unique serial decides between two who register it.
+
+    Raises:
+        SerialInService: A repeater of this serial is in service.
+    """
+    await _with_serial(tx, insert(repeaters).values(**asdict(new)))
+
+
+async def save_repeater(tx: Session, edited: Repeater, *, if_match: int) -> Repeater:
+    """Write name and place over a version, and return the next one.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    saved = replace(edited, version=if_match + 1)
+    one = update(repeaters).where(
+        repeaters.c.site_id == saved.site_id,
+        repeaters.c.id == saved.id,
+        repeaters.c.version == if_match,
+    )
+    row = one.values(name=saved.name, parent_id=saved.parent_id, version=saved.version)
+    if (await tx.execute(row)).rowcount == 0:
+        raise Stale.of("repeater")
+    return saved
+
+
+async def delete_repeater(tx: Session, gone: Repeater, *, if_match: int) -> None:
+    """Delete a repeater on which nothing hangs.
+
+    Raises:
+        Stale: Somebody else wrote in between.
+    """
+    one = delete(repeaters).where(
+        repeaters.c.site_id == gone.site_id,
+        repeaters.c.id == gone.id,
+        repeaters.c.version == if_match,
     )
     if (await tx.execute(one)).rowcount == 0:
-        raise Stale.of("lock")
+        raise Stale.of("repeater")
 
 
 def to_hub(row: Row[Any]) -> Hub:
@@ -192,6 +289,16 @@ def to_lock(row: Row[Any]) -> SiteLock:
     """Return the lock of a row of ``locks``."""
     known = {name: row._mapping[name] for name in _LOCK_FIELDS}  # noqa: SLF001 - the library's public name
     return SiteLock(**known, door=to_door(row), mode=_MODES.get(row.mode))
+
+
+def _repeater(row: Row[Any]) -> Repeater:
+    return Repeater(**{name: row._mapping[name] for name in _REPEATER_FIELDS})  # noqa: SLF001 - the library's public name
+
+
+def _version(lock: SiteLock, if_match: int) -> Update:
+    return update(locks).where(
+        locks.c.site_id == lock.site_id, locks.c.id == lock.id, locks.c.version == if_match
+    )
 
 
 def to_door(row: Row[Any]) -> DoorSettings:

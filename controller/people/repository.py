@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Row,
@@ -16,8 +16,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
-from controller.db.tables.access import group_people
-from controller.db.tables.accounts import accounts, site_roles
+from controller.db.tables.access import group_people, locker_people, pod_people
+from controller.db.tables.accounts import accounts, invitations, site_roles
+from controller.db.tables.hardware import enrolments
 from controller.db.tables.people import credentials, people, revoked_digests
 from controller.db.tables.sites import sites
 from controller.domain.access import CredentialKind, Privilege
@@ -34,6 +35,18 @@ class PinSettings:
 
     pins: bool  # they may be made
     custom_pins: bool  # people may choose theirs
+
+
+TIED: Final = (
+    group_people,
+    credentials,
+    enrolments,
+    invitations,
+    locker_people,
+    pod_people,
+    notification_receivers,
+)
+"""All tables whose rows belong to a person."""
 
 
 async def person(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> SitePerson:
@@ -77,12 +90,12 @@ async def save_person(tx: Session, edited: SitePerson, *, if_match: int) -> Site
 
 
 async def delete_person(tx: Session, gone: SitePerson, *, if_match: int) -> None:
-    """Delete a person with memberships of groups and credentials.
+    """Delete a person with all that hangs on it: credentials, memberships, what it is told.
 
     Raises:
         Stale: Somebody else wrote in between.
     """
-    for table in (group_people, credentials):
+    for table in TIED:
         await tx.execute(
             delete(table).where(table.c.site_id == gone.site_id, table.c.person_id == gone.id)
         )

@@ -57,7 +57,12 @@ def timers(world: World, *, due: Due | None = None) -> Timers:
     """Return the timers of a world."""
     answers = AnswerBook(world.db, key=bytes(32), randomness=SystemRandomness(), link=world.link)
     return Timers(
-        world.db, WorldCalendar(world), due=due or world.due, sync=world.sync, answers=answers
+        world.db,
+        WorldCalendar(world),
+        due=due or world.due,
+        sync=world.sync,
+        answers=answers,
+        others={},
     )
 
 
@@ -166,7 +171,9 @@ async def running(world: World) -> AsyncIterator[World]:
     """A world whose timers run on a calendar an hour a second, an hour before a site's end."""
     calendar = await fast_calendar(NOON + WEEK - timedelta(hours=1), 3600)
     answers = AnswerBook(world.db, key=bytes(32), randomness=SystemRandomness(), link=world.link)
-    loop = Timers(world.db, calendar, due=world.due, sync=world.sync, answers=answers)
+    loop = Timers(
+        world.db, calendar, due=world.due, sync=world.sync, answers=answers, others={}
+    )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(loop.run())
         yield world

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import Table, func, insert, select
 
 from controller.access.api import AccessApi
+from controller.access.enrolments import Enrolments
+from controller.access.enrolments_api import EnrolmentsApi
 from controller.access.offline import OfflineRoom
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
@@ -308,6 +310,7 @@ class Services:
     hubs: Hubs
     locks: Locks
     orders: Orders
+    enrolments: Enrolments
     schedules: Schedules
     groups: Groups
     cut: list[HubId]  # the hubs that were cut off
@@ -322,6 +325,7 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
     cut: list[HubId] = []
     credentials = Credentials(changes=changes, keys=KEYS, ids=ids)
+    orders = Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link)
     people = People(changes=changes, entitlement=entitlement, ids=ids)
     return Services(
         entitlement=entitlement,
@@ -342,7 +346,10 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
-        orders=Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link),
+        orders=orders,
+        enrolments=Enrolments(
+            orders=orders, credentials=credentials, link=link, patience=timedelta(seconds=40)
+        ),
         schedules=Schedules(changes=changes, ids=ids),
         groups=Groups(changes=changes, ids=ids),
         cut=cut,
@@ -411,6 +418,7 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
                 addresses=ADDRESSES,
             ),
             OrdersApi(made.orders),
+            EnrolmentsApi(made.enrolments),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.entitlement),
         ],
