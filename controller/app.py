@@ -131,6 +131,9 @@ async def up(
                 tasks, settings, base, cloud, broker_port=addresses.broker_port
             )
             tasks.create_task(cloud.timers().run(), name="timers")
+            if settings.smtp:
+                mail_room = cloud.mail_room(running.web_url)
+                tasks.create_task(mail_room.run(), name="mail")
             pages = cloud.pages(lambda: _facts(running), cut=cut)
             await stack.enter_async_context(_serving(pages, web_socket))
             await stack.enter_async_context(

@@ -1,6 +1,7 @@
 """The settings of the cloud: environment variables, checked at start."""
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -16,6 +17,7 @@ from controller.clock import SPEED_MAX
 PREFIX: Final = "DOORWARD_"
 OFFLINE_GRACE_H_MAX: Final = 168
 SQLITE_FILE: Final = "doorward.sqlite"
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 BACKENDS: Final = ("sqlite", "postgresql")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -60,6 +62,12 @@ class Settings(BaseSettings):
     offline_grace_h: Annotated[int, Field(ge=0, le=OFFLINE_GRACE_H_MAX)] = 24
     """Hours that a hub without contact goes on serving after the subscription's end."""
 
+    smtp: str = ""
+    """Mail server as smtp://USER:PASSWORD@HOST:PORT (STARTTLS) or smtps://…; empty: no mail."""
+
+    mail_from: Annotated[str, Field(max_length=254)] = ""
+    """Address that mail comes from; needed with smtp."""
+
     speed: Annotated[int, Field(ge=1, le=SPEED_MAX)] = 1
     """How many times faster than real time the calendar runs; more than 1 is for demonstrations."""
 
@@ -95,6 +103,26 @@ class Settings(BaseSettings):
             raise ValueError("must be mqtts://HOST:PORT")
         return value
 
+    @field_validator("smtp")
+    @classmethod
+    def _is_a_mail_server(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            parts = urlsplit(value)
+            complete = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port
+        except ValueError:
+            complete = False
+        if not complete:
+            raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _have_a_sender(self) -> Self:
+        if self.smtp and not _ADDRESS.fullmatch(self.mail_from):
+            raise ValueError(f"{PREFIX}MAIL_FROM must be a mail address when {PREFIX}SMTP is set")
+        return self
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         ports = {"web_port": self.web_port, "device_port": self.device_port}
@@ -127,6 +155,9 @@ class Settings(BaseSettings):
         if self.broker:
             parts = urlsplit(self.broker)
             shown["broker"] = f"{parts.scheme}://{parts.hostname}:{parts.port}"
+        if self.smtp:
+            parts = urlsplit(self.smtp)
+            shown["smtp"] = f"{parts.scheme}://{parts.hostname}:{parts.port}"
         return shown
 
 

@@ -27,6 +27,7 @@ async def put(
     now: datetime,
     facts: Mapping[str, object],
     once_key: str | None = None,
+    to_mail: bool = False,
 ) -> None:
     """Write one row.
 
@@ -35,11 +36,15 @@ async def put(
         site_id: None for what concerns no site.
         facts: What the receiver needs, small and JSON-like.
         once_key: A second row with the same key is not written, whoever tries.
+        to_mail: People are to be told by mail; controller/notifications/letters.py says how.
     """
-    await put_all(tx, kind, [Item(site_id=site_id, facts=facts, once_key=once_key)], now=now)
+    item = Item(site_id=site_id, facts=facts, once_key=once_key)
+    await put_all(tx, kind, [item], now=now, to_mail=to_mail)
 
 
-async def put_all(tx: Session, kind: str, items: Sequence[Item], *, now: datetime) -> None:
+async def put_all(
+    tx: Session, kind: str, items: Sequence[Item], *, now: datetime, to_mail: bool = False
+) -> None:
     """Write a row for each of many items of one kind, in one statement."""
     rows = [
         {
@@ -48,6 +53,7 @@ async def put_all(tx: Session, kind: str, items: Sequence[Item], *, now: datetim
             "once_key": item.once_key,
             "facts": dict(item.facts),
             "created_at": now,
+            "to_mail": to_mail,
         }
         for item in items
     ]

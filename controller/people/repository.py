@@ -19,6 +19,7 @@ from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_people, locker_people, pod_people
 from controller.db.tables.accounts import accounts, invitations, site_roles
 from controller.db.tables.hardware import enrolments
+from controller.db.tables.notifications import notification_receivers
 from controller.db.tables.people import credentials, people, revoked_digests
 from controller.db.tables.sites import sites
 from controller.domain.access import CredentialKind, Privilege

@@ -193,6 +193,7 @@ class People:
                 now=now,
                 facts={"limit": limit, "used": after.used},
                 once_key=f"seats.running_out/{site_id}/{limit}/{term}",
+                to_mail=True,
             )
 
 

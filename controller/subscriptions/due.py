@@ -126,7 +126,7 @@ class Due:
         )
         reminders = [item for one in ripe if (item := _reminder(one, now))]
         if reminders:
-            await outbox.put_all(tx, "subscription.ending", reminders, now=now)
+            await outbox.put_all(tx, "subscription.ending", reminders, now=now, to_mail=True)
         return len(ripe)
 
 

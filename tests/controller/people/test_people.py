@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from controller.db.metadata import metadata
 from controller.db.tables.access import group_people
 from controller.db.tables.people import credentials, people, revoked_digests
+from controller.people.repository import TIED
 from tests.controller.people.ground import ABSENT, NOW, OWN, Ground
 
 PEOPLE = f"/sites/{OWN}/people"
@@ -197,3 +199,15 @@ async def test_an_id_of_nobody_is_not_found(ground: Ground) -> None:
     answer = await ground.call("PATCH", f"{PEOPLE}/{ABSENT}", {"name": "Pia"}, if_match=1)
 
     assert (answer.status, answer.code, answer.facts) == (404, "not_found", {"object": "person"})
+
+
+def test_nothing_of_a_deleted_person_is_left_to_hang() -> None:
+    """Every table that refers to people is emptied of a person before it goes."""
+    referring = {
+        table
+        for table in metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table is people
+    }
+
+    assert referring == set(TIED)

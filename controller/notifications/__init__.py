@@ -1,0 +1,1 @@
+"""Tell people what happens at their doors."""
