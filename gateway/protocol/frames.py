@@ -97,8 +97,8 @@ class Answer:
     granted: Annotated[bool, Key(2)]
     reason: Annotated[DenyReason | None, Key(3)] = None
     ends_at_s: Annotated[Uint | None, Key(4)] = None
-    """First instant at which the credential or its person has ended: the lock may remember the
-    opening no longer than that. None: no end."""
+    """First instant at which the credential, its person or the last of the groups that grant now
+    has ended: the lock may remember the opening no longer than that. None: no end."""
     privileges: Annotated[int | None, Range(0, PRIVILEGES_MAX), Key(5)] = None  # of the person
 
 
