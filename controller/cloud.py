@@ -11,6 +11,8 @@ from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
 from controller.access.offline import OfflineRoom
+from controller.access.offline_access import OfflineAccess
+from controller.access.offline_api import OfflineApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
@@ -244,6 +246,7 @@ class Cloud:
             ),
             OrdersApi(doors.orders),
             EnrolmentsApi(doors.enrolments),
+            OfflineApi(OfflineAccess(changes=changes)),
             AccessApi(Groups(changes=changes, ids=ids), entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),
         )

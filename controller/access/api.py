@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from controller.access import explain, queries, repository
-from controller.access.explain import Explained, ListExplained
+from controller.access.explain import Explained
 from controller.access.service import Groups
 from controller.domain.access import Allowed, Decision, DenyReason
 from controller.domain.groups import SiteGroup
@@ -83,44 +83,6 @@ class WhyOut(Out):
     reason: Annotated[DenyReason | None, Field(description="Of the credential that got furthest.")]
     group_id: Annotated[GroupId | None, Field(description="By whose right it opens.")]
     credentials: list[CredentialWhyOut]
-
-
-class ListedOut(Out):
-    """A credential with offline access."""
-
-    credential_id: CredentialId
-    label: str
-    person_id: PersonId
-    person_name: str
-    listed: bool
-    reason: Annotated[DenyReason | None, Field(description="Why it is not on the list.")]
-    group_ids: Annotated[list[GroupId], Field(description="By whose right it is on the list.")]
-    at_all_times: bool
-    ends_at: datetime | None
-
-
-class OfflineListOut(Out):
-    """Who may open a lock that reaches no hub, and who may not and why."""
-
-    capacity: int
-    used: int
-    pending: Annotated[bool, Field(description="The lock has yet to confirm its list.")]
-    confirmed_at: datetime | None
-    credentials: list[ListedOut]
-
-    @classmethod
-    def of(cls, one: ListExplained) -> Self:
-        """Return a list as it is shown."""
-        return cls(
-            capacity=one.capacity,
-            used=one.used,
-            pending=one.pending,
-            confirmed_at=one.confirmed_at,
-            credentials=[
-                ListedOut(**asdict(listed), listed=listed.reason is None)
-                for listed in one.credentials
-            ],
-        )
 
 
 class AccessApi:
@@ -277,12 +239,6 @@ class AccessApi:
             credentials=[CredentialWhyOut.of(one) for one in explained],
             **_told(decision),
         )
-
-    @get("/sites/{site_id}/locks/{lock_id}/offline-list", requires=Action.READ_ACCESS)
-    async def offline_list(self, call: Call, site_id: SiteId, lock_id: LockId) -> OfflineListOut:
-        """Tell who may open a lock that reaches no hub, and who may not and why."""
-        async with call.db.read() as tx:
-            return OfflineListOut.of(await explain.offline_list_of(tx, site_id, lock_id))
 
 
 class _Told(TypedDict):

@@ -6,11 +6,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, select
 
-from controller.access.queries import holidays_of, site_state
+from controller.access.queries import holidays_of
 from controller.access.repository import to_schedule
 from controller.db.engine import ReadSession
 from controller.db.tables.access import access_groups, group_locks, group_people, schedules
-from controller.db.tables.people import credentials, people
 from controller.db.tables.sites import sites
 from controller.domain.access import (
     AccessGroup,
@@ -21,11 +20,9 @@ from controller.domain.access import (
     Person,
     decide,
 )
-from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, SiteId
-from controller.domain.offline import offline_list, why_not_listed
+from controller.domain.ids import LockId, PersonId, SiteId
 from controller.domain.people import SiteCredential
 from controller.domain.schedule import Schedule
-from controller.domain.site_state import SiteState
 from controller.hardware import repository as hardware
 from controller.people import repository as people_repository
 
@@ -36,31 +33,6 @@ class Explained:
 
     credential: SiteCredential
     decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A credential with offline access, on a lock's list or not."""
-
-    credential_id: CredentialId
-    label: str
-    person_id: PersonId
-    person_name: str
-    reason: DenyReason | None  # why it is not on the list; None: it is
-    group_ids: tuple[GroupId, ...]  # by which it is
-    at_all_times: bool
-    ends_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListExplained:
-    """A lock's offline list, explained."""
-
-    capacity: int
-    used: int
-    pending: bool
-    confirmed_at: datetime | None
-    credentials: tuple[Listed, ...]
 
 
 async def why(
@@ -117,41 +89,6 @@ async def why(
     return _best(tuple(one.decision for one in explained) or (decided(None),)), explained
 
 
-async def offline_list_of(tx: ReadSession, site_id: SiteId, lock_id: LockId) -> ListExplained:
-    """Return who is on a lock's offline list and who is not, each with the reason.
-
-    Raises:
-        NotFound: The site has no such lock.
-    """
-    lock = await hardware.lock(tx, site_id, lock_id)
-    state = await site_state(tx, site_id, offline_only=True)
-    grants = {grant.holder.credential.id: grant for grant in offline_list(state, lock_id)}
-    labels = await _labels(tx, site_id)
-    listed = []
-    for held in state.credentials:
-        grant = grants.get(held.credential.id)
-        label, person_name = labels[held.credential.id]
-        listed.append(
-            Listed(
-                credential_id=held.credential.id,
-                label=label,
-                person_id=held.credential.person_id,
-                person_name=person_name,
-                reason=why_not_listed(state, held, lock_id),
-                group_ids=_granting(state, held.credential.person_id, lock_id) if grant else (),
-                at_all_times=grant is not None and grant.schedule is None,
-                ends_at=grant.ends_at if grant else None,
-            )
-        )
-    return ListExplained(
-        capacity=lock.capacity,
-        used=len(grants),
-        pending=lock.pending,
-        confirmed_at=lock.list_confirmed_at,
-        credentials=tuple(listed),
-    )
-
-
 def _presented(credential: SiteCredential) -> Credential:
     return Credential(
         id=credential.id,
@@ -170,14 +107,6 @@ def _best(decisions: tuple[Decision, ...]) -> Decision:
         return len(order) if isinstance(decision, Allowed) else order.index(decision.reason)
 
     return max(decisions, key=rank)
-
-
-def _granting(state: SiteState, person_id: PersonId, lock_id: LockId) -> tuple[GroupId, ...]:
-    return tuple(
-        group.id
-        for group in state.groups
-        if person_id in group.person_ids and lock_id in group.lock_ids
-    )
 
 
 async def _groups_of(
@@ -233,19 +162,3 @@ async def _groups_of(
         )
         for row in rows
     ]
-
-
-async def _labels(tx: ReadSession, site_id: SiteId) -> dict[CredentialId, tuple[str, str]]:
-    """Return label and holder's name of every credential with offline access."""
-    rows = await tx.execute(
-        select(credentials.c.id, credentials.c.label, people.c.name)
-        .join(
-            people,
-            and_(
-                people.c.site_id == credentials.c.site_id,
-                people.c.id == credentials.c.person_id,
-            ),
-        )
-        .where(credentials.c.site_id == site_id, credentials.c.offline)
-    )
-    return {row.id: (row.label, row.name) for row in rows}

@@ -58,9 +58,9 @@ async def site_state(tx: ReadSession, site_id: SiteId, *, offline_only: bool = F
     return SiteState(
         site_id=site_id,
         time_zone=zone,
-        people={row.id: _person(row) for row in await tx.execute(known.order_by(people.c.id))},
+        people={row.id: to_known(row) for row in await tx.execute(known.order_by(people.c.id))},
         credentials=tuple(
-            _credential(row) for row in await tx.execute(held.order_by(credentials.c.id))
+            to_credential(row) for row in await tx.execute(held.order_by(credentials.c.id))
         ),
         groups=await _groups(tx, site_id, joined),
         schedules=await _schedules(tx, site_id),
@@ -107,19 +107,7 @@ async def holidays_of(tx: ReadSession, site_id: SiteId) -> tuple[Holiday, ...]:
 
 async def _locks(tx: ReadSession, site_id: SiteId) -> tuple[Lock, ...]:
     rows = await tx.execute(select(locks).where(locks.c.site_id == site_id).order_by(locks.c.id))
-    return tuple(
-        Lock(
-            id=row.id,
-            hub_id=row.hub_id,
-            serial=row.serial,
-            public_key=row.public_key,
-            pairing=row.pairing,
-            capacity=row.capacity,
-            door=to_door(row),
-            epoch=row.epoch,
-        )
-        for row in rows
-    )
+    return tuple(to_state_lock(row) for row in rows)
 
 
 async def _revoked(tx: ReadSession, site_id: SiteId) -> tuple[Revoked, ...]:
@@ -182,17 +170,35 @@ async def locks_of_group(tx: ReadSession, site_id: SiteId, group_id: GroupId) ->
     return [to_lock(row) for row in await tx.execute(some.order_by(locks.c.created_at, locks.c.id))]
 
 
-def _person(row: Row[Any]) -> Person:
+def to_state_lock(row: Row[Any]) -> Lock:
+    """Return what of a row of ``locks`` decides at a door."""
+    return Lock(
+        id=row.id,
+        hub_id=row.hub_id,
+        serial=row.serial,
+        public_key=row.public_key,
+        pairing=row.pairing,
+        capacity=row.capacity,
+        door=to_door(row),
+        epoch=row.epoch,
+        ticket_number=row.ticket_number,
+    )
+
+
+def to_known(row: Row[Any]) -> Person:
+    """Return what of a row of ``people`` decides at a door."""
     return Person(
         id=row.id,
         subscribed=row.subscribed_at is not None,
+        subscribed_at=row.subscribed_at,
         starts_at=row.starts_at,
         ends_at=row.expires_at,
         privileges=Privilege(row.privileges),
     )
 
 
-def _credential(row: Row[Any]) -> HeldCredential:
+def to_credential(row: Row[Any]) -> HeldCredential:
+    """Return what of a row of ``credentials`` decides at a door."""
     return HeldCredential(
         credential=Credential(
             id=row.id,

@@ -18,7 +18,7 @@ from controller.delivery.buckets import divide
 from controller.delivery.seals import lock_seal_key
 from controller.domain.ids import HubId, LockId, PersonId
 from controller.domain.instants import to_seconds
-from controller.domain.offline import offline_list, to_forget
+from controller.domain.offline import OfflineGrant, OfflineRules, to_forget
 from controller.domain.schedule import Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
 from gateway.protocol import sealing, sections
@@ -64,7 +64,8 @@ def compile_hub(state: SiteState, hub: HubIdentity, secrets: Secrets) -> Compile
     locks = sorted(mine, key=lambda lock: lock.id)
     here = {lock.id for lock in locks}
     groups = [group for group in state.groups if group.lock_ids & here]
-    lists = {lock.id: _offline_list(state, lock) for lock in locks}
+    rules = OfflineRules(state)
+    lists = {lock.id: _offline_list(state, rules, lock) for lock in locks}
     found = [
         *divide(SectionKind.SCHEDULES, _schedules(state, groups)),
         *divide(SectionKind.HOLIDAYS, _holidays(state)),
@@ -154,11 +155,12 @@ def _people(state: SiteState, groups: Iterable[Group]) -> Iterable[tuple[bytes, 
 def _locks(
     state: SiteState, locks: Iterable[Lock], hub: HubIdentity, secrets: Secrets
 ) -> Iterable[tuple[bytes, sections.LockSettings]]:
-    """Return settings and tickets. A ticket's number is the hub's epoch.
+    """Return settings and tickets.
 
-    So a hub that takes another's place gets link keys that its predecessor never had.
+    Another device in the hub's place, or another hub, has a greater number, and so link keys that
+    the one before it never had.
     """
-    hub_id, number = bytes.fromhex(hub.id), hub.epoch
+    hub_id = bytes.fromhex(hub.id)
     hub_key = sealing.hub_key(
         secrets.agreement, X25519PublicKey.from_public_bytes(hub.agreement_key), hub_id=hub_id
     )
@@ -171,6 +173,7 @@ def _locks(
             public_key=lock.public_key,
             epoch=lock.epoch,
         )
+        number = lock.ticket_number
         lock_ticket = sealing.LockTicket(hub_id=hub_id, number=number, tag_key=secrets.tag_key)
         hub_ticket = sealing.HubTicket(
             lock_id=key,
@@ -190,13 +193,13 @@ def _locks(
         )
 
 
-def _offline_list(state: SiteState, lock: Lock) -> Section:
-    grants = offline_list(state, lock.id)
-    different = {grant.schedule for grant in grants if grant.schedule is not None}
-    schedules = sorted(different, key=_order)
+def _offline_list(state: SiteState, rules: OfflineRules, lock: Lock) -> Section:
+    held = rules.list_of(lock)
+    schedules = sorted(held.schedules, key=_order)
     to_purge = sorted(to_forget(state, lock.id), key=lambda revoked: revoked.digest)
     to_purge.sort(key=lambda revoked: revoked.revoked_at, reverse=True)
     too_many = to_purge[PURGE_MAX:]
+    observes_holidays = any(schedule.observes_holidays for schedule in schedules)
     section = sections.build(
         SectionKind.OFFLINE_LIST,
         (
@@ -204,25 +207,32 @@ def _offline_list(state: SiteState, lock: Lock) -> Section:
                 lock_id=bytes.fromhex(lock.id),
                 time_zone=state.time_zone,
                 schedules=tuple(_times(schedule) for schedule in schedules),
-                grants=tuple(
-                    sections.OfflineGrant(
-                        credential_digest=grant.holder.digest,
-                        schedules=_places(schedules, grant.schedule),
-                        ends_at_s=_seconds(grant.ends_at),
-                    )
-                    for grant in grants
-                ),
+                grants=tuple(_grant(grant, schedules) for grant in held.grants),
                 purge=tuple(revoked.digest for revoked in to_purge[:PURGE_MAX]),
                 purge_before_s=to_seconds(too_many[0].revoked_at) + 1 if too_many else None,
+                holidays=_holidays_of(state) if observes_holidays else None,
             ),
         ),
     )
-    assert len(section.data) <= LIST_BYTES_MAX, "require_room has let too much through"
+    assert len(section.data) <= LIST_BYTES_MAX, "the fullest list fits"
     return section
 
 
-def _places(schedules: list[Schedule], schedule: Schedule | None) -> tuple[int, ...] | None:
-    return None if schedule is None else (schedules.index(schedule),)
+def _holidays_of(state: SiteState) -> tuple[sections.Holiday, ...] | None:
+    return tuple(holiday for _, holiday in sorted(_holidays(state))) or None
+
+
+def _grant(grant: OfflineGrant, schedules: list[Schedule]) -> sections.OfflineGrant:
+    places = None
+    if grant.schedules is not None:
+        places = tuple(sorted(schedules.index(schedule) for schedule in grant.schedules))
+    return sections.OfflineGrant(
+        credential_digest=grant.holder.digest,
+        schedules=places,
+        ends_at_s=_seconds(grant.ends_at),
+        starts_at_s=_seconds(grant.starts_at),
+        privileges=int(grant.privileges) or None,
+    )
 
 
 def _times(schedule: Schedule) -> sections.Times:

@@ -40,6 +40,7 @@ class Person:
 
     id: PersonId
     subscribed: bool  # has one of the plan's user seats
+    subscribed_at: datetime | None = None  # who was first comes first, where not all find room
     starts_at: datetime | None = None  # opens nothing before
     ends_at: datetime | None = None  # first instant outside the person's stay
     privileges: Privilege = NO_PRIVILEGE

@@ -165,7 +165,7 @@ class Credentials:
         after = _edited(before, edit, now=now)
         if before.offline != after.offline:
             actor.require(Action.MANAGE_OFFLINE, site_id)
-            _require_grantable(after)
+            require_grantable(after)
         saved = await repository.save_credential(tx, after, if_match=if_match)
         reaches_doors = replace(before, label="") != replace(after, label="")
         is_shorter = ends_earlier(before.ends_at, after.ends_at)
@@ -351,7 +351,12 @@ def _edited(before: SiteCredential, edit: CredentialEdit, *, now: datetime) -> S
     )
 
 
-def _require_grantable(credential: SiteCredential) -> None:
+def require_grantable(credential: SiteCredential) -> None:
+    """Refuse explicit offline access of a PIN.
+
+    Raises:
+        OfflineAutomatic: It is one.
+    """
     if credential.offline and credential.kind is CredentialKind.PIN:
         raise OfflineAutomatic(
             "offline: nobody grants it to a PIN. The locks of its holder's groups keep it by "
