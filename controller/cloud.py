@@ -13,6 +13,8 @@ from controller.access.enrolments_api import EnrolmentsApi
 from controller.access.offline import OfflineRoom
 from controller.access.offline_access import OfflineAccess
 from controller.access.offline_api import OfflineApi
+from controller.access.own import Own
+from controller.access.own_api import OwnApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
@@ -246,6 +248,12 @@ class Cloud:
             ),
             OrdersApi(doors.orders),
             EnrolmentsApi(doors.enrolments),
+            OwnApi(
+                Own(entitlement=entitlement, orders=doors.orders),
+                credentials=doors.credentials,
+                pins=doors.pins,
+                digital_keys=doors.digital_keys,
+            ),
             OfflineApi(OfflineAccess(changes=changes)),
             AccessApi(Groups(changes=changes, ids=ids), entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),

@@ -88,12 +88,12 @@ class ActivityApi:
         limit: Limit = LIMIT_DEFAULT,
     ) -> Page[EntryOut]:
         """List entries, those that arrived last first."""
-        after = _place(cursor)
+        after = place_of(cursor)
         async with call.db.read() as tx:
             found = await queries.site_entries(
                 tx, site_id, after=after, limit=limit + 1, lock_id=lock_id, person_id=person_id
             )
-        page = page_of(found, limit, _key)
+        page = page_of(found, limit, key_of)
         return Page(items=[EntryOut.of(each) for each in page.items], next_cursor=page.next_cursor)
 
     @get("/sites/{site_id}/locks/{lock_id}/entry-gaps", requires=Action.READ_ACTIVITY)
@@ -109,12 +109,13 @@ class ActivityApi:
         )
 
 
-def _key(entry: EntryShown) -> tuple[Key, ...]:
+def key_of(entry: EntryShown) -> tuple[Key, ...]:
+    """Return what the cursor behind an entry says."""
     received_at, lock_id, log_epoch, sequence = entry.place
     return received_at.isoformat(), lock_id, log_epoch, sequence
 
 
-def _place(cursor: str | None) -> Place | None:
+def place_of(cursor: str | None) -> Place | None:
     """Return the entry behind which a page begins.
 
     Raises:

@@ -6,11 +6,12 @@ for each PIN of the site. A site with more PINs therefore makes longer ones.
 Source: docs/algorithms/pins.md.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from controller.domain.errors import Invalid, Refused
+from controller.domain.people import SiteCredential
 
 DIGITS_MIN: Final = 6
 DIGITS_MAX: Final = 10  # as many as the device link carries
@@ -35,6 +36,12 @@ class PinTaken(Refused):
     """The chosen PIN opens doors of this site already, or did so lately."""
 
     code = "pin_taken"
+
+
+class PinWithheld(Refused):
+    """An admin has a say in the PIN, so its holder makes no other."""
+
+    code = "pin_withheld"
 
 
 class InvalidPin(Invalid):
@@ -76,6 +83,22 @@ def drawn(digits: int, random: bytes) -> str | None:
     if number >= numbers - numbers % codes:
         return None  # the last few numbers would make the first codes more likely
     return f"{number % codes:0{digits}}"
+
+
+def require_renewable(before: SiteCredential | None, *, now: datetime) -> None:
+    """Refuse its holder another PIN where the one before opens nothing any more.
+
+    Raises:
+        PinWithheld: It is blocked, or its end has come.
+    """
+    if before is None:
+        return
+    is_over = before.ends_at is not None and now >= before.ends_at
+    if is_over or before.blocked_at is not None:
+        raise PinWithheld(
+            "Your PIN is blocked or has come to its end. Ask an admin for another one.",
+            remedy="ask_admin",
+        )
 
 
 def require_choosable(pin: str, *, digits: int) -> None:

@@ -77,7 +77,6 @@ class Pins:
         *,
         ends_at: datetime | None,
         now: datetime,
-        right: Action = Action.MANAGE_ACCESS,
     ) -> MadePin:
         """Give a person a PIN that nobody chose, instead of the one that it has.
 
@@ -88,17 +87,22 @@ class Pins:
             PinsExhausted: None is left.
             TooMany: The person has had too many lately.
         """
-        await self._begin(tx, actor, right, site_id, person_id, now=now)
-        await _require_on(tx, site_id)
-        digits = pins.digits_for(await repository.count_pins(tx, site_id) + 1)
-        for pin in self._drawn(digits):
-            made = self._new(site_id, person_id, pin, ends_at=ends_at, now=now)
-            try:
-                await self._put(tx, made, now=now)
-            except PinTaken:
-                continue
-            return await self._end(tx, actor, made, pin, now=now)
-        raise pins.exhausted()
+        await self._begin(tx, actor, Action.MANAGE_ACCESS, site_id, person_id, now=now)
+        return await self._draw(tx, actor, site_id, person_id, ends_at=ends_at, now=now)
+
+    async def renew_own(
+        self, tx: Session, actor: Actor, site_id: SiteId, person_id: PersonId, *, now: datetime
+    ) -> MadePin:
+        """Give the actor's own person a PIN, instead of the one that it has; its end stays.
+
+        Raises:
+            PinWithheld: The one before is blocked or over.
+            NoValidSubscription: And all the others that ``generate`` raises.
+        """
+        before = await self._begin(tx, actor, Action.MANAGE_OWN_KEYS, site_id, person_id, now=now)
+        pins.require_renewable(before, now=now)
+        ends_at = before.ends_at if before else None
+        return await self._draw(tx, actor, site_id, person_id, ends_at=ends_at, now=now)
 
     async def choose(
         self,
@@ -174,14 +178,38 @@ class Pins:
         person_id: PersonId,
         *,
         now: datetime,
-    ) -> None:
-        """Take the site's turn, and the person's PIN from it: it has one at most."""
+    ) -> SiteCredential | None:
+        """Take the site's turn, and from the person the PIN that it has, which is returned."""
         await self._changes.begin(tx, actor, right, site_id, now=now)
         person = await repository.person(tx, site_id, person_id)
         self._guesses.require(((MADE, person.id),))
-        for held in await repository.credentials_of(tx, site_id, person.id):
-            if held.kind is CredentialKind.PIN:
-                await self._credentials.drop(tx, held, if_match=held.version, now=now)
+        held = await repository.credentials_of(tx, site_id, person.id)
+        before = next((one for one in held if one.kind is CredentialKind.PIN), None)
+        if before is not None:
+            await self._credentials.drop(tx, before, if_match=before.version, now=now)
+        return before
+
+    async def _draw(
+        self,
+        tx: Session,
+        actor: Actor,
+        site_id: SiteId,
+        person_id: PersonId,
+        *,
+        ends_at: datetime | None,
+        now: datetime,
+    ) -> MadePin:
+        """Give a person without a PIN one that nobody chose."""
+        await _require_on(tx, site_id)
+        digits = pins.digits_for(await repository.count_pins(tx, site_id) + 1)
+        for pin in self._drawn(digits):
+            made = self._new(site_id, person_id, pin, ends_at=ends_at, now=now)
+            try:
+                await self._put(tx, made, now=now)
+            except PinTaken:
+                continue
+            return await self._end(tx, actor, made, pin, now=now)
+        raise pins.exhausted()
 
     def _drawn(self, digits: int) -> Iterator[str]:
         for _ in range(TRIES_MAX):

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from controller.db.engine import ReadSession
 from controller.db.tables.people import people
-from controller.domain.ids import SiteId
+from controller.domain.ids import AccountId, SiteId
 from controller.domain.people import SitePerson
 from controller.people.repository import to_person
 
@@ -22,3 +22,10 @@ async def people_of(
     if after_id is not None:
         some = some.where(people.c.id > after_id)
     return [to_person(row) for row in await tx.execute(some)]
+
+
+async def of_account(tx: ReadSession, site_id: SiteId, account_id: AccountId) -> SitePerson | None:
+    """Return the person that an account is at a site; the first that was tied to it."""
+    mine = select(people).where(people.c.site_id == site_id, people.c.account_id == account_id)
+    row = (await tx.execute(mine.order_by(people.c.created_at, people.c.id).limit(1))).one_or_none()
+    return None if row is None else to_person(row)

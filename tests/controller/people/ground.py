@@ -21,6 +21,8 @@ from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
 from controller.access.offline import OfflineRoom
+from controller.access.own import Own
+from controller.access.own_api import OwnApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
@@ -419,6 +421,12 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
             ),
             OrdersApi(made.orders),
             EnrolmentsApi(made.enrolments),
+            OwnApi(
+                Own(entitlement=made.entitlement, orders=made.orders),
+                credentials=made.credentials,
+                pins=made.pins,
+                digital_keys=made.digital_keys,
+            ),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.entitlement),
         ],
