@@ -24,8 +24,8 @@ from controller.domain.roles import (
 
 HERE, ELSEWHERE = SiteId("here"), SiteId("elsewhere")
 
-# P operator, S supplier, I installer in the cloud; at a site o owner, a admin, s super user, u user,
-# i installer until the hand-over, g installer with a grant.
+# P operator, S supplier, I installer in the cloud; at a site o owner, a admin, s super user,
+# u user, i installer until the hand-over, g installer with a grant.
 # Written out a second time on purpose: a change of the rules' table must be meant.
 TABLE = {
     Action.MANAGE_ACCOUNTS: "P",

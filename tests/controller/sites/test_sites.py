@@ -1,46 +1,14 @@
-"""Sites over HTTP: created, handed over, edited, and who has which role there."""
-
-from dataclasses import dataclass
-from typing import Any
+"""Sites over HTTP: created, handed over, edited."""
 
 import pytest
 from sqlalchemy import select
 
 from controller.db.tables.records import audit_records
-from controller.domain.ids import SiteId
 from controller.domain.roles import CloudRole
 from controller.domain.subscription import Kind
+from tests.controller.sites.place import SITE, place
 from tests.controller.subscriptions.served import Served
 from tests.controller.subscriptions.world import NOON, WEEK
-
-SITE = {"name": "Harbour", "time_zone": "Europe/Madrid", "buy_from": "sue@example.org"}
-
-
-@dataclass
-class Place:
-    """A site with those who have to do with it."""
-
-    served: Served
-    site_id: SiteId
-    installer: str
-    owner: str
-
-    async def ask(self, method: str, path: str = "", *rest: Any, **more: Any) -> tuple[int, Any]:
-        """Ask something of the site."""
-        return await self.served.ask(method, f"/sites/{self.site_id}{path}", *rest, **more)
-
-    async def hand_over(self, email: str, token: str) -> tuple[int, Any]:
-        """Hand the site over."""
-        return await self.ask("POST", "/hand-over", {"owner_email": email}, token=token)
-
-
-async def place(served: Served) -> Place:
-    """Create a site that is not handed over yet."""
-    installer = await served.enrol("ivy", CloudRole.INSTALLER)
-    owner = await served.enrol("olive")
-    status, site = await served.ask("POST", "/sites", SITE, token=installer)
-    assert status == 201, site
-    return Place(served, SiteId(site["id"]), installer, owner)
 
 
 @pytest.mark.invariant("V10")
@@ -86,40 +54,64 @@ async def test_an_owner_needs_an_account(served: Served) -> None:
     assert (await here.ask("GET", token=here.installer))[1]["released_at"] is None
 
 
-async def test_an_owner_hands_on_and_stays_as_admin(served: Served) -> None:
-    """The second owner has the site; the first one is an admin from then on."""
+async def test_a_site_is_handed_over_once(served: Served) -> None:
+    """The owner cannot hand it over again, and the installer has nothing to do with it any more."""
     here = await place(served)
     await here.hand_over("olive@example.org", here.installer)
-    second = await served.enrol("nina")
 
-    await here.hand_over("nina@example.org", here.owner)
+    again, answer = await here.hand_over("ivy@example.org", here.owner)
+    gone, _ = await here.hand_over("ivy@example.org", here.installer)
 
-    _, roles = await here.ask("GET", "/roles", token=second)
-    assert {one["email"]: one["role"] for one in roles} == {
-        "nina@example.org": "owner",
-        "olive@example.org": "admin",
-    }
-    assert (await here.hand_over("olive@example.org", here.owner))[0] == 403
+    assert (again, answer["code"], gone) == (409, "site_released", 404)
 
 
-async def test_admins_come_and_go(served: Served) -> None:
-    """An admin reads the site while he has the role; the owner cannot become one."""
+async def test_a_list_says_which_sites_wait_for_the_hand_over(served: Served) -> None:
+    """Sites are marked as released or not, in the list as elsewhere."""
+    waiting, ready = await place(served), await place(served, "2")
+    await ready.hand_over("olive2@example.org", ready.installer)
+    operator = await served.enrol("opal", CloudRole.OPERATOR)
+
+    _, page = await served.ask("GET", "/sites", token=operator)
+
+    marks = {site["id"]: site["released"] for site in page["items"]}
+    assert marks == {waiting.site_id: False, ready.site_id: True}
+
+
+async def test_a_hand_over_lists_the_hardware(served: Served) -> None:
+    """The answer names the owner's address and each hub and lock in service, and no others."""
     here = await place(served)
-    await here.hand_over("olive@example.org", here.installer)
-    adam = await served.enrol("adam")
-    _, me = await served.ask("GET", "/me", token=adam)
+    hub_id = await served.world.hub(here.site_id, serial="IQ-1", name="Cellar")
+    await served.world.hub(here.site_id, serial="IQ-0", retired_at=NOON)
 
-    before, _ = await here.ask("GET", token=adam)
-    added, _ = await here.ask("POST", "/admins", {"email": "adam@example.org"}, token=here.owner)
-    within, _ = await here.ask("GET", token=adam)
-    own, answer = await here.ask(
-        "POST", "/admins", {"email": "olive@example.org"}, token=here.owner
+    _, answer = await here.hand_over("olive@example.org", here.installer)
+
+    assert answer["owner_email"] == "olive@example.org"
+    assert answer["hardware"]["items"] == [
+        {"kind": "hub", "id": hub_id, "name": "Cellar", "serial": "IQ-1", "hub_id": hub_id}
+    ]
+    assert (await here.ask("GET", "/hardware-list", token=here.owner))[1] == answer["hardware"]
+
+
+async def test_an_owner_confirms_what_he_has_seen(served: Served) -> None:
+    """A list that has changed since is not confirmed; the site says when one was."""
+    here = await place(served)
+    path = "/hardware-list/confirmation"
+    _, empty = await here.ask("GET", "/hardware-list", token=here.installer)
+    early, waits = await here.ask("POST", path, {"digest": empty["digest"]}, token=here.installer)
+    _, handed = await here.hand_over("olive@example.org", here.installer)
+    await served.world.hub(here.site_id)
+
+    stale, answer = await here.ask("POST", path, {"digest": empty["digest"]}, token=here.owner)
+    _, seen = await here.ask("GET", "/hardware-list", token=here.owner)
+    status, site = await here.ask("POST", path, {"digest": seen["digest"]}, token=here.owner)
+
+    assert (early, waits["code"]) == (409, "site_not_released")
+    assert (stale, answer["code"], handed["hardware_confirmed_at"]) == (
+        409,
+        "hardware_differs",
+        None,
     )
-    removed, _ = await here.ask("DELETE", f"/admins/{me['account_id']}", token=here.owner)
-    after, _ = await here.ask("GET", token=adam)
-
-    assert (before, added, within, removed, after) == (404, 204, 200, 204, 404)
-    assert (own, answer["code"]) == (409, "already_owner")
+    assert (status, site["hardware_confirmed_at"]) == (200, "2026-03-01T12:00:00Z")
 
 
 async def test_an_edit_names_what_it_was_made_from(served: Served) -> None:
@@ -192,11 +184,13 @@ async def test_everybody_lists_the_own_sites(served: Served) -> None:
 
 @pytest.mark.invariant("L6")
 async def test_each_change_of_a_site_is_recorded_once(served: Served) -> None:
-    """Creation, edit, hand-over and roles leave one audit record each."""
+    """Creation, edit, hand-over and confirmation leave one audit record each."""
     here = await place(served)
     await here.ask("PATCH", "", {"name": "Port"}, token=here.installer, etag='"1"')
     await here.hand_over("olive@example.org", here.installer)
-    await here.ask("POST", "/admins", {"email": "ivy@example.org"}, token=here.owner)
+    _, seen = await here.ask("GET", "/hardware-list", token=here.owner)
+    confirmed = {"digest": seen["digest"]}
+    await here.ask("POST", "/hardware-list/confirmation", confirmed, token=here.owner)
 
     query = select(audit_records.c.action, audit_records.c.refused).where(
         audit_records.c.site_id == here.site_id
@@ -205,7 +199,7 @@ async def test_each_change_of_a_site_is_recorded_once(served: Served) -> None:
         rows = (await tx.execute(query)).all()
 
     assert sorted(tuple(row) for row in rows) == [
-        ("admin_added", None),
+        ("hardware_confirmed", None),
         ("site_created", None),
         ("site_edited", None),
         ("site_handed_over", None),
