@@ -37,6 +37,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A credential whose rights were reduced, and when last."""
+
+    digest: bytes
+    revoked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """A lock with its settings and keys."""
 
@@ -48,15 +56,10 @@ class Lock:
     capacity: int  # offline credentials that it can hold
     door: DoorSettings
     epoch: int
+    ticket_number: int = 1  # raised when another device becomes its hub
     free_locker: bool = False  # whoever takes it keeps it until it is freed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
-    """A credential whose rights were reduced, and when last."""
-
-    digest: bytes
-    revoked_at: datetime
+    purges: tuple[Revoked, ...] = ()  # those that lost a right at this lock, the newest of them
+    purged_at: datetime | None = None  # of the newest revocation here that ``purges`` lacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from controller.hardware.service import DeviceAddresses
 from controller.keys import Keys
 from controller.pki import Authority
 from controller.ports import LinkClock
+from controller.sync.changes import Touched
 from controller.sync.service import Sync
 from gateway.protocol import cbor, claim, cose, sealing, wire
 from gateway.protocol.claim import ClaimRequest, ClaimResponse
@@ -73,7 +74,7 @@ class Claims:
         answer = self._answer(row, request, secret)
         if not await _pin(tx, row, request, now=now):
             return None
-        await self.sync.request_revision(tx, row.site_id, [row.id])
+        await self.sync.request_revision(tx, row.site_id, Touched.hubs(row.id))
         await self._record(tx, row, now=now)
         return wire.encode(answer)
 

@@ -5,23 +5,32 @@ rows. End: no lock's offline list has become too long, the hubs are asked for, t
 is written. All of it in the one transaction of the change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
-from controller.domain.ids import SiteId
+from controller.domain.ids import LockId, SiteId
 from controller.domain.roles import Action, Actor
 from controller.subscriptions.entitlement import Entitlement
+from controller.sync.changes import EVERYTHING, Touched
 from controller.sync.service import Sync
 
 
 class OfflineRoom(Protocol):
     """Knows how much the offline lists of locks hold; the access feature provides it."""
 
-    async def require(self, tx: ReadSession, site_id: SiteId) -> None:
-        """Refuse the site's rows as they are now if a list would not fit into its lock."""
+    async def require(
+        self, tx: ReadSession, site_id: SiteId, lock_ids: Collection[LockId] | None = None
+    ) -> None:
+        """Refuse the rows as they are now if the list of one of these locks would not fit into it.
+
+        Args:
+            tx: The change's transaction.
+            site_id: The site.
+            lock_ids: None means all of the site.
+        """
         ...
 
 
@@ -64,6 +73,7 @@ class Changes:
         now: datetime,
         facts: Mapping[str, object] | None = None,
         reaches_doors: bool = True,
+        touched: Collection[Touched] = EVERYTHING,
     ) -> None:
         """Check the offline lists, ask for the hubs and write the audit record.
 
@@ -71,13 +81,14 @@ class Changes:
             action: Static ``noun_verb_past``.
             facts: What changed, for the audit record.
             reaches_doors: False for what no hub is told, such as a name.
+            touched: What the change touched, as ``controller.sync.changes`` takes it.
 
         Raises:
             OfflineListFull: A lock has no room for all who would be on its list.
             OfflineSchedulesFull: Likewise.
         """
         if reaches_doors:
-            await self.reach_doors(tx, site_id)
+            await self.reach_doors(tx, site_id, touched)
         await self._audit.record(
             tx,
             actor,
@@ -89,12 +100,14 @@ class Changes:
             facts=facts,
         )
 
-    async def reach_doors(self, tx: Session, site_id: SiteId) -> None:
-        """Check the offline lists and ask for the hubs; whoever calls this writes the audit record.
+    async def reach_doors(
+        self, tx: Session, site_id: SiteId, touched: Collection[Touched] = EVERYTHING
+    ) -> None:
+        """Ask for the hubs and check the offline lists; whoever calls this writes the audit record.
 
         Raises:
             OfflineListFull: A lock has no room for all who would be on its list.
             OfflineSchedulesFull: Likewise.
         """
-        await self._room.require(tx, site_id)
-        await self._sync.request_revision(tx, site_id)
+        reached = await self._sync.request_revision(tx, site_id, touched)
+        await self._room.require(tx, site_id, reached.lock_ids)

@@ -7,7 +7,7 @@ leaves none. The gateway's publishing loop, woken after the commit, does the res
 Source: docs/decisions/0002-desired-state-by-revision.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,9 @@ from sqlalchemy import and_, bindparam, select, update
 
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import hubs
+from controller.domain.ids import SiteId
 from controller.ports import Bus
+from controller.sync.changes import EVERYTHING, Reach, Touched, in_batches, note, reach
 
 LEASE_AGE_MAX: Final = timedelta(hours=24)
 _LEASED: Final = and_(hubs.c.retired_at.is_(None), hubs.c.claimed_at.is_not(None))
@@ -40,14 +42,24 @@ class Sync:
         tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
 
     async def request_revision(
-        self, tx: Session, site_id: str, hub_ids: Sequence[str] | None = None
-    ) -> None:
-        """Ask that hubs of a site (all, or these) get the access state as of this commit."""
-        statement = update(hubs).where(hubs.c.site_id == site_id, hubs.c.retired_at.is_(None))
-        if hub_ids is not None:
-            statement = statement.where(hubs.c.id.in_(hub_ids))
-        await tx.execute(statement.values(revision_wanted=hubs.c.revision_wanted + 1))
+        self, tx: Session, site_id: SiteId, touched: Collection[Touched] = EVERYTHING
+    ) -> Reach:
+        """Ask that the hubs that an edit reaches get the access state as of this commit.
+
+        Returns:
+            Where the edit leads.
+        """
+        reached = await reach(tx, site_id, touched)
+        await note(tx, site_id, touched)
+        asked = update(hubs).where(hubs.c.site_id == site_id, hubs.c.retired_at.is_(None))
+        raised = asked.values(revision_wanted=hubs.c.revision_wanted + 1)
+        if reached.hub_ids is None:
+            await tx.execute(raised)
+        else:
+            for some in in_batches(reached.hub_ids):
+                await tx.execute(raised.where(hubs.c.id.in_(some)))
         tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
+        return reached
 
     async def request_due_leases(self, tx: Session, *, now: datetime, limit: int) -> int:
         """Ask for a fresh lease of hubs whose last one is a day old, longest first.
