@@ -52,14 +52,15 @@ class MemoryFlash:
         Raises:
             PowerCutError: ``bytes_until_cut`` came to nothing; what was written stays.
         """
-        for operation in operations:
-            written = record(operation)
-            if self.bytes_until_cut is not None:
-                written = written[: self.bytes_until_cut]
-                self.bytes_until_cut -= len(written)
+        written = b"".join(record(operation) for operation in operations)
+        if self.bytes_until_cut is None or not written:
             self.log += written
-            if self.bytes_until_cut == 0:
-                raise PowerCutError
+            return
+        written = written[: self.bytes_until_cut]
+        self.bytes_until_cut -= len(written)
+        self.log += written
+        if self.bytes_until_cut == 0:
+            raise PowerCutError
 
 
 class FileFlash:
