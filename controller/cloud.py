@@ -35,7 +35,11 @@ from controller.hardware.claim import Claims
 from controller.hardware.commands import Orders
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.locks import Locks
+from controller.hardware.locks_api import LocksApi
 from controller.hardware.orders_api import OrdersApi
+from controller.hardware.release import Releases
+from controller.hardware.repeaters import Repeaters
+from controller.hardware.repeaters_api import RepeatersApi
 from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.inbound import Inbound
 from controller.keys import Keys
@@ -44,6 +48,7 @@ from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
 from controller.people.credentials_api import CredentialsApi
+from controller.people.custom_pins import CustomPins
 from controller.people.digital_keys import DigitalKeys
 from controller.people.importing import Importing
 from controller.people.pins import Pins
@@ -215,6 +220,9 @@ class Cloud:
             audit=self._audit,
             sync=self._sync,
             subscription=subscriptions,
+            custom_pins=CustomPins(
+                changes=self._doors.changes, entitlement=self._doors.entitlement
+            ),
         )
         roles = Roles(audit=self._audit, link=self._ports.link)
         return (
@@ -242,10 +250,19 @@ class Cloud:
             ),
             HardwareApi(
                 hubs=Hubs(changes=changes, entitlement=entitlement, keys=keys, ids=ids, cut=cut),
-                locks=Locks(changes=changes, keys=keys, ids=ids),
                 entitlement=entitlement,
                 addresses=self._addresses,
             ),
+            LocksApi(
+                Locks(changes=changes, keys=keys, ids=ids),
+                Releases(
+                    changes=changes,
+                    entitlement=entitlement,
+                    sync=self._sync,
+                    audit=self._audit,
+                ),
+            ),
+            RepeatersApi(Repeaters(changes=changes, ids=ids)),
             OrdersApi(doors.orders),
             EnrolmentsApi(doors.enrolments),
             OwnApi(

@@ -142,33 +142,6 @@ class Pins:
             raise
         return await self._end(tx, actor, chosen, pin, now=now)
 
-    async def switch_custom(self, tx: Session, site_id: SiteId, *, on: bool, now: datetime) -> None:
-        """Let custom PINs open doors, or not any more; they stay as they are.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            FeatureNotEntitled: They are to be switched on and the plan lacks them.
-            OfflineListFull: A lock has no room for them.
-        """
-        entitlements = await self._entitlement.require_active(tx, site_id, now=now)
-        if on:
-            entitlements.require(Feature.CUSTOM_PIN)
-        if await self.settle(tx, site_id, usable=on, now=now):
-            await self._changes.reach_doors(tx, site_id)
-
-    async def settle(self, tx: Session, site_id: SiteId, *, usable: bool, now: datetime) -> int:
-        """Make the custom PINs of a site usable or not, and return how many changed.
-
-        Whoever calls this asks for the hubs. It is right to call it again.
-
-        Args:
-            tx: A transaction that has the site's turn.
-            site_id: The site.
-            usable: The site has them switched on and is entitled to them.
-            now: The instant; from here on locks are told to forget what is not usable.
-        """
-        return await repository.set_custom_usable(tx, site_id, usable=usable, now=now)
-
     async def _begin(
         self,
         tx: Session,

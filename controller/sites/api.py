@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, cast
 
 from pydantic import Field, StringConstraints
 
@@ -11,7 +11,7 @@ from controller.domain.ids import SiteId
 from controller.domain.roles import Action
 from controller.sites import queries
 from controller.sites.repository import Site
-from controller.sites.service import Sites
+from controller.sites.service import SiteEdit, Sites
 from controller.web.api import Call, get, patch, post
 from controller.web.auth import SIGNED_IN
 from controller.web.fields import PRINTABLE, Name
@@ -37,12 +37,23 @@ class SiteIn(In):
     buy_from: BuyFrom
 
 
-class SiteEdit(In):
-    """What to change; what is left out stays."""
+class SiteEditIn(In):
+    """What to change; what is left out stays. All about keys needs the right access:manage."""
 
     name: Name | None = None
     time_zone: TimeZone | None = None
     buy_from: BuyFrom | None = None
+    pins: Annotated[bool | None, Field(description="PINs may be made.")] = None
+    custom_pins: Annotated[
+        bool | None, Field(description="People may choose their PIN; needs custom_pin.")
+    ] = None
+    digital_keys_offline: Annotated[
+        bool | None, Field(description="New digital keys get offline access.")
+    ] = None
+
+    def edit(self) -> SiteEdit:
+        """Return what is to become of the site."""
+        return cast("SiteEdit", self.model_dump(exclude_none=True))
 
 
 class SiteOut(Versioned):
@@ -58,6 +69,9 @@ class SiteOut(Versioned):
     hardware_confirmed_at: Annotated[
         datetime | None, Field(description="When the owner confirmed the hardware.")
     ]
+    pins: bool
+    custom_pins: bool
+    digital_keys_offline: bool
 
     @classmethod
     def of(cls, site: Site) -> Self:
@@ -148,7 +162,7 @@ class SitesApi:
             return SiteOut.of(await queries.one(tx, site_id))
 
     @patch("/sites/{site_id}", requires=Action.EDIT_SITE)
-    async def edit(self, call: Call, site_id: SiteId, if_match: int, body: SiteEdit) -> SiteOut:
+    async def edit(self, call: Call, site_id: SiteId, if_match: int, body: SiteEditIn) -> SiteOut:
         """Edit a site. Another time zone moves its schedules and needs a running subscription."""
         async with call.db.write() as tx:
             site = await self._sites.edit(
@@ -156,10 +170,8 @@ class SitesApi:
                 call.actor,
                 site_id,
                 version_read=if_match,
-                name=body.name,
-                time_zone=body.time_zone,
-                buy_from=body.buy_from,
                 now=call.now,
+                **body.edit(),
             )
         return SiteOut.of(site)
 

@@ -22,9 +22,21 @@ class Site:
     created_at: datetime
     released_at: datetime | None  # when the installer handed it over
     hardware_confirmed_at: datetime | None  # when the owner said that the list of it is right
+    pins: bool  # they may be made
+    custom_pins: bool  # people may choose theirs; those who have one may use it
+    digital_keys_offline: bool  # new ones get offline access
     version: int
 
 
+_EDITED: Final = (
+    "name",
+    "time_zone",
+    "buy_from",
+    "pins",
+    "custom_pins",
+    "digital_keys_offline",
+    "version",
+)
 COLUMNS: Final = tuple(sites.c[name] for name in Site.__dataclass_fields__)
 
 
@@ -40,15 +52,10 @@ async def site(tx: ReadSession, site_id: SiteId) -> Site | None:
     return site_of(row) if row else None
 
 
-async def edit(
-    tx: Session, site_id: SiteId, *, version_read: int, name: str, time_zone: str, buy_from: str
-) -> bool:
+async def edit(tx: Session, edited: Site, *, version_read: int) -> bool:
     """Store an edit, unless somebody changed the site since it was read."""
-    done = await tx.execute(
-        update(sites)
-        .where(sites.c.id == site_id, sites.c.version == version_read)
-        .values(name=name, time_zone=time_zone, buy_from=buy_from, version=sites.c.version + 1)
-    )
+    one = update(sites).where(sites.c.id == edited.id, sites.c.version == version_read)
+    done = await tx.execute(one.values({name: getattr(edited, name) for name in _EDITED}))
     return done.rowcount == 1
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
+from typing_extensions import TypedDict, Unpack
+
 from controller.accounts.service import by_email
 from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
@@ -20,6 +22,7 @@ from controller.sync.service import Sync
 
 # Those two are no place: one is wherever the machine stands, the other nowhere.
 TIME_ZONES: Final = frozenset(available_timezones() - {"localtime", "Factory"})
+ABOUT_KEYS: Final = frozenset({"pins", "custom_pins", "digital_keys_offline"})
 
 
 class SiteSubscription(Protocol):
@@ -36,6 +39,27 @@ class SiteSubscription(Protocol):
     ) -> None:
         """Follow a site into another time zone, or refuse because no subscription runs."""
         ...
+
+
+class SiteCustomPins(Protocol):
+    """What sites need of people, who stand above them."""
+
+    async def switch(
+        self, tx: Session, actor: Actor, site_id: SiteId, *, on: bool, now: datetime
+    ) -> None:
+        """Let custom PINs open doors or not, or refuse to."""
+        ...
+
+
+class SiteEdit(TypedDict, total=False):
+    """What is to become of a site; what is left out stays."""
+
+    name: str
+    time_zone: str
+    buy_from: str
+    pins: bool
+    custom_pins: bool
+    digital_keys_offline: bool
 
 
 class SiteNotReleased(Refused):
@@ -73,12 +97,14 @@ class Sites:
         audit: Audit,
         sync: Sync,
         subscription: SiteSubscription,
+        custom_pins: SiteCustomPins,
     ) -> None:
         self._ids = ids
         self._link = link
         self._audit = audit
         self._sync = sync
         self._subscription = subscription
+        self._custom_pins = custom_pins
 
     async def create(
         self,
@@ -106,6 +132,9 @@ class Sites:
             created_at=now,
             released_at=None,
             hardware_confirmed_at=None,
+            pins=True,
+            custom_pins=False,
+            digital_keys_offline=False,
             version=1,
         )
         await repository.keep(tx, site)
@@ -122,44 +151,37 @@ class Sites:
         site_id: SiteId,
         *,
         version_read: int,
-        name: str | None = None,
-        time_zone: str | None = None,
-        buy_from: str | None = None,
         now: datetime,
+        **edit: Unpack[SiteEdit],
     ) -> Site:
         """Change what is given and leave the rest.
 
-        Another time zone moves every schedule, so it needs a running subscription like anything
-        else that changes who may open.
+        Another time zone moves every schedule and custom PINs open doors, so both need a running
+        subscription like anything else that changes who may open. What is about keys needs the
+        right to manage them.
 
         Raises:
             Stale: Somebody else edited the site first.
             UnknownTimeZone: ``time_zone`` is no IANA name.
-            NoValidSubscription: The time zone changes while none runs.
+            NoValidSubscription: The time zone or custom PINs change while none runs.
+            FeatureNotEntitled: Custom PINs are switched on, and the plan lacks them.
         """
         actor.require(Action.EDIT_SITE, site_id)
+        if edit.keys() & ABOUT_KEYS:
+            actor.require(Action.MANAGE_ACCESS, site_id)
         before = await _site(tx, site_id)
-        after = replace(
-            before,
-            name=before.name if name is None else name,
-            time_zone=before.time_zone if time_zone is None else time_zone,
-            buy_from=before.buy_from if buy_from is None else buy_from,
-            version=version_read + 1,
-        )
+        after = replace(before, **edit, version=version_read + 1)
         if after.time_zone != before.time_zone:
             zone = _zone(after.time_zone)
             await self._subscription.change_zone(tx, site_id, zone=zone, now=now)
             await self._sync.request_revision(tx, site_id)
-        if not await repository.edit(
-            tx,
-            site_id,
-            version_read=version_read,
-            name=after.name,
-            time_zone=after.time_zone,
-            buy_from=after.buy_from,
-        ):
+        if not await repository.edit(tx, after, version_read=version_read):
             raise Stale("The site was changed meanwhile; read it again and repeat your edit.")
-        changed = _changed(before, after)
+        if after.custom_pins != before.custom_pins:
+            await self._custom_pins.switch(tx, actor, site_id, on=after.custom_pins, now=now)
+        changed = {
+            name: value for name in edit if (value := getattr(after, name)) != getattr(before, name)
+        }
         await self._record(tx, actor, "site_edited", site_id, now=now, facts=changed)
         return after
 
@@ -257,14 +279,6 @@ async def _site(tx: ReadSession, site_id: SiteId) -> Site:
     if site is None:
         raise NotFound("There is no such site, or you have no role there.", object="site")
     return site
-
-
-def _changed(before: Site, after: Site) -> dict[str, object]:
-    return {
-        field: getattr(after, field)
-        for field in ("name", "time_zone", "buy_from")
-        if getattr(after, field) != getattr(before, field)
-    }
 
 
 def _zone(time_zone: str) -> ZoneInfo:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, select
 
+from controller.access.offline import OfflineRoom
 from controller.accounts.guessing import GuessLimit
 from controller.audit.service import Audit
 from controller.bus import ProcessBus
@@ -20,6 +21,8 @@ from controller.domain import catalogue
 from controller.domain.history import HistoryEntry, from_record
 from controller.domain.ids import AccountId, HubId, PersonId, SiteId
 from controller.domain.roles import Actor, ActorKind, CloudRole, HeldRole, SiteRole
+from controller.people.changes import Changes
+from controller.people.custom_pins import CustomPins
 from controller.sites.custom_roles import CustomRoles
 from controller.sites.roles import Roles
 from controller.sites.service import Sites
@@ -81,6 +84,15 @@ class World:
             audit=self.audit,
             sync=self.sync,
             subscription=self.subscriptions,
+            custom_pins=CustomPins(
+                changes=Changes(
+                    entitlement=self.entitlement,
+                    room=OfflineRoom(),
+                    sync=self.sync,
+                    audit=self.audit,
+                ),
+                entitlement=self.entitlement,
+            ),
         )
         self.roles = Roles(audit=self.audit, link=self.link)
         self.custom_roles = CustomRoles(self.roles, self.ids)
