@@ -45,6 +45,7 @@ services that it needs and hands it to ``application.build``::
 The parameters after ``call`` say where they come from: a name that stands in the path is taken
 from there (what does not parse is 404; ids are 32 hex digits), ``body`` is the JSON body (or a
 sheet, if its type is ``CsvFile``),
+``last_event_id`` the header Last-Event-ID or nothing,
 ``if_match`` the version out of the required header If-Match (raise ``Stale`` when the guarded
 UPDATE misses), everything else is a query parameter. A site in the path must be called
 ``site_id``: the rule ``requires`` is judged at that site. The first line of the docstring becomes

@@ -38,13 +38,19 @@ def build(
     ]
     start.document = document(operations)
     application = web.Application(
-        middlewares=middlewares(link, ids, deadline_s=deadline_s), client_max_size=BODY_MAX
+        middlewares=middlewares(link, ids, deadline_s=deadline_s, is_stream=_is_stream),
+        client_max_size=BODY_MAX,
     )
     for operation in operations:
         route = operation.route
         application.router.add_route(route.method, route.path, operation.handle)
     application.on_startup.append(_check_rules)
     return application
+
+
+def _is_stream(request: web.Request) -> bool:
+    operation = getattr(request.match_info.handler, "__self__", None)
+    return isinstance(operation, Operation) and operation.signature.streams
 
 
 async def _check_rules(application: web.Application) -> None:

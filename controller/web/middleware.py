@@ -1,6 +1,7 @@
 """Around every request: its id, its one log line, safe headers, problems, the deadline."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -29,9 +30,18 @@ SAFE_HEADERS: Final = {
 _log = structlog.get_logger(__name__)
 
 
-def middlewares(link: LinkClock, ids: Ids, *, deadline_s: float) -> list[Middleware]:
-    """Return what stands around every handler, outermost first."""
-    return [_observed(link, ids), _refused, _limited(deadline_s)]
+def middlewares(
+    link: LinkClock, ids: Ids, *, deadline_s: float, is_stream: Callable[[web.Request], bool]
+) -> list[Middleware]:
+    """Return what stands around every handler, outermost first.
+
+    Args:
+        link: Measures how long a request took.
+        ids: Names requests.
+        deadline_s: How long a request may take.
+        is_stream: Whether a request's answer has no end, and so no deadline here.
+    """
+    return [_observed(link, ids), _refused, _limited(deadline_s, is_stream)]
 
 
 def _observed(link: LinkClock, ids: Ids) -> Middleware:
@@ -81,11 +91,13 @@ async def _refused(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer
 
 
-def _limited(deadline_s: float) -> Middleware:
+def _limited(deadline_s: float, is_stream: Callable[[web.Request], bool]) -> Middleware:
     """Give every request so much time."""
 
     @web.middleware
     async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_stream(request):
+            return await handler(request)
         deadline = asyncio.timeout(deadline_s)
         try:
             async with deadline:

@@ -127,6 +127,10 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[Schema]:
         found += [{**field, "in": where} for field in schemas.parameters(model).values()]
     if signature.if_match:
         found.append(_header("If-Match", "The ETag of what is edited.", '"7"'))
+    if signature.last_event_id:
+        found.append(
+            _header("Last-Event-ID", "The last event that arrived.", "42") | {"required": False}
+        )
     if operation.route.idempotent:
         text = "New for each intention, the same for each retry of it."
         found.append(_header("Idempotency-Key", text, "6f1c8a52-6a5e-4c0e-9d0b-2f6f0a5e3b11"))
@@ -146,8 +150,11 @@ def _header(name: str, description: str, example: str) -> Schema:
 
 def _responses(operation: Operation, schemas: _Schemas) -> Schema:
     signature = operation.signature
-    if signature.answer is None:
-        answered: Schema = {str(HTTPStatus.NO_CONTENT.value): {"description": "Done."}}
+    if signature.streams:
+        events = {"text/event-stream": {"schema": {"type": "string"}}}
+        answered: Schema = {"200": {"description": "Events as they come.", "content": events}}
+    elif signature.answer is None:
+        answered = {str(HTTPStatus.NO_CONTENT.value): {"description": "Done."}}
     else:
         one: Schema = {
             "description": HTTPStatus(operation.route.status).phrase,

@@ -1,7 +1,7 @@
 """Serves one route: who asks, is it allowed, is it valid, then the handler."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -17,11 +17,12 @@ from controller.web import auth, etags, problems
 from controller.web.api import PREFIX, Call, Endpoint, Transactions
 from controller.web.auth import Authenticator, Rule
 from controller.web.idempotency import AnswerBook, Asked
-from controller.web.middleware import HEADERS, REQUEST_ID, SIGNED_IN_AS
+from controller.web.middleware import HEADERS, REQUEST_ID, SAFE_HEADERS, SIGNED_IN_AS
 from controller.web.models import Versioned
 from controller.web.problems import Refusal
 from controller.web.rate_limit import ADDRESS_ALLOWANCE, SIGNED_IN_ALLOWANCE, RateLimiter
 from controller.web.signature import Signature, read
+from controller.web.stream import LAST_EVENT_ID, EventStream, Streams, send
 
 CSV_BYTES_MAX: Final = 10 * 1024 * 1024
 CHUNK_BYTES: Final = 64 * 1024
@@ -51,6 +52,7 @@ class Surroundings:
     answers: AnswerBook
     limiter: RateLimiter
     denials: Denials
+    streams: Streams = field(default_factory=Streams)
 
 
 class Operation:
@@ -89,6 +91,8 @@ class Operation:
         arguments = path | self._query(request)
         if self.signature.if_match:
             arguments["if_match"] = etags.required(request)
+        if self.signature.last_event_id:
+            arguments["last_event_id"] = request.headers.get(LAST_EVENT_ID)
         body = b""
         if self.signature.body is not None:
             body = await _json(request)
@@ -101,10 +105,12 @@ class Operation:
 
         async def work(db: Transactions) -> web.Response:
             try:
-                return await self._answer(request, actor, db, arguments)
+                answer = await self._answer(request, actor, db, arguments)
             except DomainError as refusal:
                 refusals.append(refusal)
                 raise
+            assert isinstance(answer, web.Response), "a stream is not idempotent"
+            return answer
 
         answer = await self._with.answers.once(Asked.by(request, actor, body), work)
         for refusal in refusals:
@@ -176,7 +182,7 @@ class Operation:
         actor: Actor | None,
         db: Transactions,
         arguments: dict[str, Any],
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         call = Call(
             db=db,
             now=self._with.calendar.now(),
@@ -187,6 +193,9 @@ class Operation:
         result = await self.endpoint.handler(call, **arguments)
         if isinstance(result, web.Response):
             return result
+        if isinstance(result, EventStream):
+            with self._with.streams.place(str(actor.account_id) if actor else ""):
+                return await send(request, result, SAFE_HEADERS | request[HEADERS])
         if self.signature.answer is None:
             return web.Response(status=HTTPStatus.NO_CONTENT)
         headers = {"ETag": etags.of(result.version)} if isinstance(result, Versioned) else None

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Annotated, Any, NewType, get_type_hints
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from controller.web.api import Endpoint
 from controller.web.models import ID, CsvFile
+from controller.web.stream import EventStream
 
 _IN_PATH = re.compile(r"{(\w+)}")
 
@@ -25,6 +27,8 @@ class Signature:
     takes_csv: bool  # the body is a sheet and no JSON
     body_fields: tuple[str, ...]  # to guess what a misspelt one was meant to be
     if_match: bool
+    last_event_id: bool
+    streams: bool  # the answer has no end
     answer: TypeAdapter[Any] | None  # nothing: 204, or a page that writes its own response
 
 
@@ -49,11 +53,11 @@ def read(endpoint: Endpoint) -> Signature:
             ... if parameter.default is parameter.empty else parameter.default,
         )
         for parameter in parameters
-        if parameter.name not in in_path | {"body", "if_match"}
+        if parameter.name not in in_path | {"body", "if_match", "last_event_id"}
     }
     takes_csv = hints.get("body") is CsvFile
     answer = hints["return"]
-    plain = answer is type(None) or (isinstance(answer, type) and issubclass(answer, web.Response))
+    plain = isinstance(answer, type) and issubclass(answer, (NoneType, web.Response, EventStream))
     return Signature(
         path=_model(handler, "Path", {name: (_checked(hints[name]), ...) for name in in_path}),
         query=_model(handler, "Query", query),
@@ -61,6 +65,8 @@ def read(endpoint: Endpoint) -> Signature:
         takes_csv=takes_csv,
         body_fields=tuple(getattr(hints.get("body"), "model_fields", ())),
         if_match="if_match" in named,
+        last_event_id="last_event_id" in named,
+        streams=answer is EventStream,
         answer=None if plain else TypeAdapter(answer),
     )
 
