@@ -28,6 +28,7 @@ from controller.people import repository
 from controller.people.changes import Changes
 from controller.ports import Ids
 from controller.sync import revocations
+from controller.sync.changes import Touched
 from gateway.protocol.sealing import tag_digest
 
 
@@ -289,6 +290,7 @@ class Credentials:
             now=now,
             facts=facts,
             reaches_doors=reaches_doors,
+            touched=Touched.people(held.person_id),
         )
 
     def _digest(self, site_id: SiteId, number: str) -> bytes:

@@ -11,11 +11,12 @@ from datetime import datetime
 
 from controller.db.engine import Session
 from controller.domain.catalogue import Feature
-from controller.domain.ids import SiteId
+from controller.domain.ids import PersonId, SiteId
 from controller.domain.roles import Action, Actor
 from controller.people import repository
 from controller.people.changes import Changes
 from controller.subscriptions.entitlement import Entitlement
+from controller.sync.changes import Touched
 
 
 class CustomPins:
@@ -38,11 +39,13 @@ class CustomPins:
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         if on:
             await self._entitlement.require(tx, site_id, Feature.CUSTOM_PIN, now=now)
-        if await self.settle(tx, site_id, usable=on, now=now):
-            await self._changes.reach_doors(tx, site_id)
+        holders = await self.settle(tx, site_id, usable=on, now=now)
+        await self._changes.reach_doors(tx, site_id, Touched.people(*holders))
 
-    async def settle(self, tx: Session, site_id: SiteId, *, usable: bool, now: datetime) -> int:
-        """Make all of a site's custom PINs usable or not, and return how many that changed.
+    async def settle(
+        self, tx: Session, site_id: SiteId, *, usable: bool, now: datetime
+    ) -> list[PersonId]:
+        """Make all of a site's custom PINs usable or not, and return whose PIN that changed.
 
         Doing it twice changes nothing. Whoever calls this asks for the hubs.
 

@@ -211,8 +211,10 @@ async def pin_settings(tx: ReadSession, site_id: SiteId) -> PinSettings:
     return PinSettings(pins=row.pins, custom_pins=row.custom_pins)
 
 
-async def set_custom_usable(tx: Session, site_id: SiteId, *, usable: bool, now: datetime) -> int:
-    """Make custom PINs usable or not, let locks forget those that are not, return how many."""
+async def set_custom_usable(
+    tx: Session, site_id: SiteId, *, usable: bool, now: datetime
+) -> list[PersonId]:
+    """Make custom PINs usable or not, let locks forget those that are not; return whose."""
     theirs = (
         credentials.c.site_id == site_id,
         credentials.c.custom,
@@ -221,10 +223,13 @@ async def set_custom_usable(tx: Session, site_id: SiteId, *, usable: bool, now: 
     if not usable:
         held = select(credentials.c.site_id, credentials.c.digest).where(*theirs)
         await revocations.revoke(tx, held, now=now)
-    edited = update(credentials).where(*theirs)
-    return (
-        await tx.execute(edited.values(usable=usable, version=credentials.c.version + 1))
-    ).rowcount
+    changed = (
+        update(credentials)
+        .where(*theirs)
+        .values(usable=usable, version=credentials.c.version + 1)
+        .returning(credentials.c.person_id)
+    )
+    return [row.person_id for row in await tx.execute(changed)]
 
 
 async def digital_keys_offline(tx: ReadSession, site_id: SiteId) -> bool:
