@@ -51,6 +51,8 @@ from controller.people.credentials_api import CredentialsApi
 from controller.people.custom_pins import CustomPins
 from controller.people.digital_keys import DigitalKeys
 from controller.people.importing import Importing
+from controller.people.invitations import Invitations
+from controller.people.invitations_api import InvitationsApi
 from controller.people.pins import Pins
 from controller.people.service import People
 from controller.people.sheet_api import SheetApi
@@ -124,6 +126,7 @@ class Cloud:
         self._offline_grace = timedelta(hours=settings.offline_grace_h)
         self._catalogue = catalogue.load()
         self._audit = Audit(ports.ids)
+        self._passwords = Passwords(ports.threads, ports.randomness)
         self._sync = Sync(ports.bus)
         self._doors = _doors(keys, ports, self._catalogue, self._audit, self._sync)
         self._answers = AnswerBook(
@@ -133,7 +136,7 @@ class Cloud:
             ids=ports.ids,
             randomness=ports.randomness,
             link=ports.link,
-            passwords=Passwords(ports.threads, ports.randomness),
+            passwords=self._passwords,
             audit=self._audit,
             guesses=GuessLimit(ports.link),
         )
@@ -229,10 +232,22 @@ class Cloud:
             AccountsApi(self.accounts),
             SitesApi(sites),
             RolesApi(roles, CustomRoles(roles, self._ports.ids)),
+            InvitationsApi(self._invitations(roles)),
             SubscriptionsApi(
                 subscriptions, catalogue=self._catalogue, offline_grace=self._offline_grace
             ),
             VouchersApi(batches),
+        )
+
+    def _invitations(self, roles: Roles) -> Invitations:
+        return Invitations(
+            roles=roles,
+            passwords=self._passwords,
+            audit=self._audit,
+            ids=self._ports.ids,
+            randomness=self._ports.randomness,
+            link=self._ports.link,
+            guesses=GuessLimit(self._ports.link),
         )
 
     def _door_apis(self, cut: Cut) -> tuple[Api, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Row,
+    case,
     delete,
     func,
     insert,
@@ -17,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_people, locker_people, pod_people
-from controller.db.tables.accounts import accounts, invitations, site_roles
+from controller.db.tables.accounts import invitations
 from controller.db.tables.hardware import enrolments
 from controller.db.tables.notifications import notification_receivers
 from controller.db.tables.people import credentials, people, revoked_digests
@@ -64,10 +65,8 @@ async def person(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> SiteP
 
 
 async def add_person(tx: Session, new: SitePerson) -> None:
-    """Write a new person, tied to the account of the same address if one has a role here."""
-    await tx.execute(
-        insert(people).values(**asdict(new), account_id=_account(new.site_id, new.email))
-    )
+    """Write a new person; an account joins it by an invitation only."""
+    await tx.execute(insert(people).values(**asdict(new)))
 
 
 async def add_people(tx: Session, some: Sequence[SitePerson]) -> None:
@@ -79,12 +78,14 @@ async def add_people(tx: Session, some: Sequence[SitePerson]) -> None:
 async def save_person(tx: Session, edited: SitePerson, *, if_match: int) -> SitePerson:
     """Write a person over a version, and return the next one.
 
+    Another e-mail address parts it from its account: whoever reads mail there is invited anew.
+
     Raises:
         Stale: Somebody else wrote in between.
     """
     saved = replace(edited, version=if_match + 1)
+    account_id = case((people.c.email == edited.email, people.c.account_id), else_=None)
     one = _person_row(edited.site_id, edited.id).where(people.c.version == if_match)
-    account_id = _account(edited.site_id, edited.email)
     if (await tx.execute(one.values(**asdict(saved), account_id=account_id))).rowcount == 0:
         raise Stale.of("person")
     return saved
@@ -290,15 +291,3 @@ def _to_credential(row: Row[Any]) -> SiteCredential:
 
 def _person_row(site_id: SiteId, person_id: PersonId) -> Any:
     return update(people).where(people.c.site_id == site_id, people.c.id == person_id)
-
-
-def _account(site_id: SiteId, email: str | None) -> Any:
-    """Return the account of this address that has a role at the site, as a subquery."""
-    if email is None:
-        return None
-    return (
-        select(accounts.c.id)
-        .join(site_roles, site_roles.c.account_id == accounts.c.id)
-        .where(site_roles.c.site_id == site_id, accounts.c.email == email)
-        .scalar_subquery()
-    )

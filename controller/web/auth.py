@@ -1,7 +1,8 @@
 """Who asks, and whether the route's rule lets them.
 
 Every route names its rule: an ``Action`` that the actor must be allowed (at the site of the path,
-where there is one), ``SIGNED_IN`` for what every account may do, or ``PUBLIC``.
+where there is one), ``SIGNED_IN`` for what every account may do, ``PUBLIC``, or ``ANYBODY``, which
+is public too, but a token that is sent says who asks.
 """
 
 from enum import Enum, auto
@@ -22,10 +23,12 @@ class Everybody(Enum):
     """Rules that are no action."""
 
     PUBLIC = auto()
+    ANYBODY = auto()
     SIGNED_IN = auto()
 
 
 PUBLIC: Final = Everybody.PUBLIC
+ANYBODY: Final = Everybody.ANYBODY
 SIGNED_IN: Final = Everybody.SIGNED_IN
 
 Rule = Action | Everybody
@@ -37,6 +40,16 @@ class Authenticator(Protocol):
     async def actor_of(self, token: str) -> Actor | None:
         """Return who a token stands for, or nothing if it is unknown, expired or revoked."""
         ...
+
+
+def is_public(rule: Rule) -> bool:
+    """Return whether a route needs no token."""
+    return rule in {PUBLIC, ANYBODY}
+
+
+def asks_nobody(rule: Rule, request: web.Request) -> bool:
+    """Return whether it is left open who sent a request."""
+    return rule is PUBLIC or (rule is ANYBODY and "Authorization" not in request.headers)
 
 
 async def actor_of(request: web.Request, authenticator: Authenticator) -> Actor:

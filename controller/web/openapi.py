@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
-from controller.web.auth import PUBLIC
+from controller.web.auth import is_public
 from controller.web.models import Problem, Versioned
 from controller.web.operation import Operation
 
@@ -109,7 +109,7 @@ def _described(operation: Operation, schemas: _Schemas) -> Schema:
     }
     if description:
         described["description"] = description
-    if route.requires is PUBLIC:
+    if is_public(route.requires):
         described["security"] = []
     if signature.body is not None:
         content = {"application/json": {"schema": schemas.body(operation)}}
@@ -181,7 +181,7 @@ def _refusals(operation: Operation) -> set[HTTPStatus]:
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
-    if operation.route.requires is not PUBLIC:
+    if not is_public(operation.route.requires):
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if signature.path.model_fields:
         found.add(HTTPStatus.NOT_FOUND)

@@ -65,7 +65,7 @@ class Operation:
         self._with = surroundings
         if not isinstance(self.route.requires, Rule):
             raise TypeError(f"{self.route.path}: a route without a rule")
-        if self.route.idempotent and self.route.requires is auth.PUBLIC:
+        if self.route.idempotent and auth.is_public(self.route.requires):
             raise TypeError(f"{self.route.path}: an idempotency key belongs to an actor")
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -131,9 +131,9 @@ class Operation:
         )
 
     async def _let_in(self, request: web.Request) -> Actor | None:
-        """Return who asks; nobody is asked on public routes."""
+        """Return who asks; on public routes that may stay open."""
         limiter, address = self._with.limiter, f"address {request.remote}"
-        if self.route.requires is auth.PUBLIC:
+        if auth.asks_nobody(self.route.requires, request):
             request[HEADERS].update(limiter.take(address, ADDRESS_ALLOWANCE))
             return None
         try:
