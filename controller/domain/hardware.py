@@ -6,15 +6,25 @@ from enum import StrEnum
 from typing import Final
 
 from controller.domain.errors import Forbidden, Invalid, Refused, TooMany
-from controller.domain.ids import AccountId, CommandId, HubId, LockId, ScheduleId, SiteId
+from controller.domain.ids import (
+    AccountId,
+    CommandId,
+    HubId,
+    LockId,
+    RepeaterId,
+    ScheduleId,
+    SiteId,
+)
 
-LOCKS_PER_HUB_MAX: Final = 16
 FIRST_HUB_EPOCH: Final = 0  # a claim raises it to 1
 FIRST_LOCK_EPOCH: Final = 1
 COMMAND_LIFE: Final = timedelta(seconds=10)  # after it no hub obeys; link clock
 ANSWER_PATIENCE: Final = timedelta(seconds=30)  # likewise; then nobody will tell any more
 ORDERS_OPEN_MAX: Final = 10  # of one lock, that may still be carried out or answered
 ORDER_SECONDS_MAX: Final = 86_400
+BATTERY_FRESH_ABOVE: Final = 60  # per cent
+BATTERY_GOOD_ABOVE: Final = 35
+BATTERY_LOW_ABOVE: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,7 @@ class LockMode(StrEnum):
 class DoorSettings:
     """How a lock behaves."""
 
-    open_s: int = 3  # 1 to 240
+    open_s: int = 5  # 1 to 240
     extended_open_s: int = 15  # 1 to 240, for people with the privilege
     memory_days: int = 7  # 0 to 255; 0 switches the audit-trail memory off
     left_open_s: int = 30  # 0 to 3600; 0: no alarm
@@ -71,6 +81,55 @@ class DoorSettings:
     privacy: bool = True  # the button inside works
     keypad: bool = False
 
+    def require_sense(self) -> None:
+        """Refuse settings that contradict one another.
+
+        Raises:
+            InvalidDoorSettings: It names the field and what to set.
+        """
+        follows = self.office in FOLLOWS_A_SCHEDULE
+        if follows and self.office_schedule_id is None:
+            raise InvalidDoorSettings(
+                f"office_schedule_id: office mode {self.office} follows a schedule; name one.",
+                field="office_schedule_id",
+            )
+        if not follows and self.office_schedule_id is not None:
+            raise InvalidDoorSettings(
+                f"office_schedule_id: office mode {self.office} follows no schedule; set it to "
+                "null, or office to easy or scheduled.",
+                field="office_schedule_id",
+            )
+        if self.toggle and follows:
+            raise InvalidDoorSettings(
+                f"toggle: a door that stays open by each presentation cannot follow office mode "
+                f"{self.office} too; switch toggle off, or set office to none or by_hand.",
+                field="toggle",
+            )
+
+
+FOLLOWS_A_SCHEDULE: Final = frozenset({OfficeMode.EASY, OfficeMode.SCHEDULED})
+
+LEAVING: Final = DoorSettings(memory_days=0, office=OfficeMode.NONE, left_open_s=0)
+"""How a lock behaves that leaves its site: it stays open for nobody and remembers nobody."""
+
+
+class BatteryLevel(StrEnum):
+    """What people are told of a battery."""
+
+    FRESH = "fresh"
+    GOOD = "good"
+    LOW = "low"
+    REPLACE = "replace"
+
+    @classmethod
+    def of(cls, percent: int) -> "BatteryLevel":
+        """Return the level: more than 60 per cent is fresh, than 35 good, than 20 low."""
+        if percent > BATTERY_FRESH_ABOVE:
+            return cls.FRESH
+        if percent > BATTERY_GOOD_ABOVE:
+            return cls.GOOD
+        return cls.LOW if percent > BATTERY_LOW_ABOVE else cls.REPLACE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteLock:
@@ -79,6 +138,7 @@ class SiteLock:
     site_id: SiteId
     id: LockId
     hub_id: HubId
+    repeater_id: RepeaterId | None  # None: the hub reaches it directly
     serial: str
     name: str
     capacity: int
@@ -92,12 +152,26 @@ class SiteLock:
     online_since: datetime | None
     battery: int | None  # per cent
     mode: LockMode | None
+    released_at: datetime | None  # it leaves the site as soon as it holds nothing of it
     version: int
 
     @property
     def pending(self) -> bool:
         """Return whether the lock has yet to confirm its offline list."""
         return self.list_wanted != self.list_confirmed
+
+    def require_staying(self) -> None:
+        """Refuse to change a lock that is leaving the site.
+
+        Raises:
+            LockLeaves: It is.
+        """
+        if self.released_at is not None:
+            raise LockLeaves(
+                f"{self.name} is leaving the site. It is gone as soon as it has confirmed that it "
+                "holds nothing any more; delete it with force=true if it never will.",
+                remedy="force",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,22 +249,22 @@ class OrderImpossible(Refused):
     code = "order_impossible"
 
 
-class HubFull(Refused):
-    """The hub serves as many locks as it can."""
-
-    code = "hub_full"
-
-
-class HubHasLocks(Refused):
-    """The hub still serves locks."""
-
-    code = "hub_has_locks"
-
-
 class SerialInService(Refused):
     """The device is in service already, here or elsewhere."""
 
     code = "serial_in_service"
+
+
+class InvalidDoorSettings(Invalid):
+    """Settings of a lock contradict one another."""
+
+    code = "invalid_door_settings"
+
+
+class LockLeaves(Refused):
+    """The lock is leaving the site; nothing of it is changed any more."""
+
+    code = "lock_leaves"
 
 
 class InvalidStickerCode(Invalid):

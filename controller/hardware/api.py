@@ -1,59 +1,24 @@
-"""Hubs and locks over REST."""
+"""Hubs over REST."""
 
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints, with_config
-from typing_extensions import TypedDict
+from pydantic import Field
 
-from controller.domain.hardware import DoorSettings, NewLock, SiteLock
 from controller.domain.ids import HubId, LockId, SiteId
 from controller.domain.roles import Action
-from controller.hardware import queries, repository
-from controller.hardware.locks import Locks
+from controller.hardware import queries
+from controller.hardware.fields import Presence, Serial, StickerCode
 from controller.hardware.queries import HubStatus, SyncState
 from controller.hardware.service import DeviceAddresses, Hubs
 from controller.subscriptions.entitlement import Entitlement
 from controller.web.api import Call, delete, get, patch, post
 from controller.web.fields import Name
-from controller.web.models import WHOLE, In, Out, Versioned
+from controller.web.models import In, Out, Versioned
 
 HUBS = "/sites/{site_id}/hubs"
 HUB = HUBS + "/{hub_id}"
-LOCKS = "/sites/{site_id}/locks"
-LOCK = LOCKS + "/{lock_id}"
-
-Serial = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,40}$")]
-StickerCode = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=100,
-        description="From the device's sticker: 12 to 32 letters and digits. It is not kept.",
-    ),
-]
-PublicKey = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$", description="X25519, hexadecimal.")]
-OpenSeconds = Annotated[int, Field(ge=1, le=240), WHOLE]
-MemoryDays = Annotated[
-    int,
-    Field(ge=0, le=255, description="How long a lock opens on its own memory; 0 is off."),
-    WHOLE,
-]
-
-
-class Presence(StrEnum):
-    """Whether a device is reached."""
-
-    ONLINE = "online"
-    OFFLINE = "offline"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def of(cls, online: bool | None) -> Self:  # noqa: FBT001 - a column of three values
-        """Return the word for a column that may be NULL."""
-        return cls("unknown" if online is None else "online" if online else "offline")
 
 
 class HubIn(In):
@@ -120,66 +85,8 @@ class HubsOut(Out):
     items: list[HubOut]
 
 
-class LockIn(In):
-    """A lock to be."""
-
-    name: Name
-    serial: Serial
-    public_key: PublicKey
-    secret_code: StickerCode
-    capacity: Annotated[
-        Literal[39, 360], Field(description="Credentials that it can hold for offline use.")
-    ]
-    open_s: OpenSeconds = 5
-    memory_days: MemoryDays = 7
-
-
-@with_config(ConfigDict(extra="forbid", strict=True))
-class LockPatch(TypedDict, total=False):
-    """What is to become of a lock; what is left out stays."""
-
-    name: Name
-    open_s: OpenSeconds
-    memory_days: MemoryDays
-
-
-class LockOut(Versioned):
-    """A lock."""
-
-    id: LockId
-    hub_id: HubId
-    name: str
-    serial: str
-    capacity: int
-    open_s: int
-    memory_days: int
-    created_at: datetime
-    paired: bool
-    presence: Presence
-    offline_list_pending: bool
-    offline_list_confirmed_at: datetime | None
-
-    @classmethod
-    def of(cls, lock: SiteLock) -> Self:
-        """Return a lock as it is shown."""
-        return cls(
-            **asdict(lock),
-            open_s=lock.door.open_s,
-            memory_days=lock.door.memory_days,
-            presence=Presence.of(lock.online),
-            offline_list_pending=lock.pending,
-            offline_list_confirmed_at=lock.list_confirmed_at,
-        )
-
-
-class LocksOut(Out):
-    """All locks of a site."""
-
-    items: list[LockOut]
-
-
 class HardwareApi:
-    """The hubs and locks of a site."""
+    """The hubs of a site."""
 
     tag = "hardware"
 
@@ -187,12 +94,10 @@ class HardwareApi:
         self,
         *,
         hubs: Hubs,
-        locks: Locks,
         entitlement: Entitlement,
         addresses: DeviceAddresses,
     ) -> None:
         self._hubs = hubs
-        self._locks = locks
         self._entitlement = entitlement
         self._addresses = addresses
 
@@ -274,64 +179,6 @@ class HardwareApi:
         async with call.db.write() as tx:
             await self._hubs.retire(
                 tx, call.actor, site_id, hub_id, if_match=if_match, now=call.now
-            )
-
-    @get(LOCKS, requires=Action.READ_HARDWARE)
-    async def locks(self, call: Call, site_id: SiteId) -> LocksOut:
-        """List the locks."""
-        async with call.db.read() as tx:
-            found = await repository.locks_of(tx, site_id)
-        return LocksOut(items=[LockOut.of(lock) for lock in found])
-
-    @post(HUB + "/locks", requires=Action.MANAGE_HARDWARE, status=201)
-    async def register_lock(
-        self, call: Call, site_id: SiteId, hub_id: HubId, body: LockIn
-    ) -> LockOut:
-        """Put a lock on a hub. A hub serves 16."""
-        new = NewLock(
-            serial=body.serial,
-            name=body.name,
-            public_key=bytes.fromhex(body.public_key),
-            capacity=body.capacity,
-            door=DoorSettings(open_s=body.open_s, memory_days=body.memory_days),
-        )
-        async with call.db.write() as tx:
-            lock = await self._locks.register(
-                tx,
-                call.actor,
-                site_id,
-                hub_id,
-                new=new,
-                secret_code=body.secret_code,
-                now=call.now,
-            )
-        return LockOut.of(lock)
-
-    @get(LOCK, requires=Action.READ_HARDWARE)
-    async def lock(self, call: Call, site_id: SiteId, lock_id: LockId) -> LockOut:
-        """Show a lock."""
-        async with call.db.read() as tx:
-            return LockOut.of(await repository.lock(tx, site_id, lock_id))
-
-    @patch(LOCK, requires=Action.MANAGE_HARDWARE)
-    async def edit_lock(
-        self, call: Call, site_id: SiteId, lock_id: LockId, if_match: int, body: LockPatch
-    ) -> LockOut:
-        """Rename a lock, or set how long it opens and remembers."""
-        async with call.db.write() as tx:
-            lock = await self._locks.edit(
-                tx, call.actor, site_id, lock_id, edit=body, if_match=if_match, now=call.now
-            )
-        return LockOut.of(lock)
-
-    @delete(LOCK, requires=Action.MANAGE_HARDWARE)
-    async def delete_lock(
-        self, call: Call, site_id: SiteId, lock_id: LockId, if_match: int
-    ) -> None:
-        """Delete a lock."""
-        async with call.db.write() as tx:
-            await self._locks.delete(
-                tx, call.actor, site_id, lock_id, if_match=if_match, now=call.now
             )
 
     def _shown(self, status: HubStatus) -> HubOut:

@@ -1,22 +1,24 @@
-"""Register locks on hubs, set them and delete them."""
+"""Register locks on hubs, set them and move them between hubs."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, Final, TypedDict
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from controller.db.engine import Session
 from controller.domain.hardware import (
     FIRST_LOCK_EPOCH,
-    LOCKS_PER_HUB_MAX,
-    HubFull,
+    DoorSettings,
+    Hub,
     InvalidDeviceKey,
     NewLock,
+    OfficeMode,
     SiteLock,
 )
-from controller.domain.ids import HubId, LockId, SiteId
+from controller.domain.ids import HubId, LockId, RepeaterId, ScheduleId, SiteId
 from controller.domain.roles import Action, Actor
+from controller.domain.topology import require_parent, require_room_for_lock
 from controller.hardware import repository
 from controller.hardware.service import sticker_secret
 from controller.keys import Keys
@@ -25,13 +27,24 @@ from controller.ports import Ids
 from gateway.protocol import sealing
 from gateway.protocol.errors import ProtocolError
 
+DOOR_FIELDS: Final = frozenset(field.name for field in fields(DoorSettings))
+
 
 class LockEdit(TypedDict, total=False):
     """What is to become of a lock; what is left out stays."""
 
     name: str
+    hub_id: HubId
+    repeater_id: RepeaterId | None
     open_s: int
+    extended_open_s: int
     memory_days: int
+    left_open_s: int
+    office: OfficeMode
+    office_schedule_id: ScheduleId | None
+    toggle: bool
+    privacy: bool
+    keypad: bool
 
 
 class Locks:
@@ -61,19 +74,14 @@ class Locks:
             InvalidStickerCode: No sticker has such a code.
             InvalidDeviceKey: The key agrees on nothing secret.
             HubFull: The hub serves 16 locks.
+            InvalidDoorSettings: The settings contradict one another.
             SerialInService: The lock is in service already.
         """
         secret = sticker_secret(secret_code, field="secret_code")
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
         hub = await repository.hub(tx, site_id, hub_id)
-        count = await repository.count_locks(tx, site_id, hub_id)
-        if count >= LOCKS_PER_HUB_MAX:
-            raise HubFull(
-                f"{hub.name} serves {count} locks, which is the most. Add another hub.",
-                limit=LOCKS_PER_HUB_MAX,
-                used=count,
-                remedy="add_hub",
-            )
+        await _require_room(tx, hub)
+        await _require_door(tx, site_id, new.door)
         lock_id = LockId(self._ids.new())
         self._require_key(new.public_key, site_id=site_id, lock_id=lock_id)
         pairing = self._pairing(site_id, lock_id, secret)
@@ -92,47 +100,48 @@ class Locks:
         if_match: int,
         now: datetime,
     ) -> SiteLock:
-        """Rename a lock, or set how long it opens and remembers.
+        """Rename a lock, set how its door behaves, or have another hub or repeater reach it.
+
+        Settings of the door take the right to manage doors, everything else the one to manage
+        hardware. A lock that moves to another hub hangs on none of its repeaters unless one is
+        named; the hub before stops serving it.
 
         Raises:
+            Forbidden: The actor lacks one of the rights.
             NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such lock.
+            NotFound: The site has no such lock, hub or schedule, or the hub no such repeater.
             Stale: ``if_match`` is not the present version.
+            LockLeaves: The lock is leaving the site.
+            InvalidDoorSettings: The settings contradict one another.
+            HubFull: The other hub serves 16 locks.
         """
-        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
+        for right in _rights(edit):
+            await self._changes.begin(tx, actor, right, site_id, now=now)
         before = await repository.lock(tx, site_id, lock_id)
-        door = replace(
-            before.door,
-            open_s=edit.get("open_s", before.door.open_s),
-            memory_days=edit.get("memory_days", before.door.memory_days),
+        before.require_staying()
+        after = replace(
+            before,
+            name=edit.get("name", before.name),
+            door=replace(before.door, **_of_door(edit)),
+            hub_id=edit.get("hub_id", before.hub_id),
         )
-        after = replace(before, name=edit.get("name", before.name), door=door)
-        saved = await repository.save_lock(tx, after, if_match=if_match)
-        changed = replace(before, name="") != replace(after, name="")
-        await self._end(tx, actor, "lock_edited", saved, now=now, reaches_doors=changed)
+        await _require_door(tx, site_id, after.door)
+        moves = after.hub_id != before.hub_id
+        hub = await repository.hub(tx, site_id, after.hub_id)
+        if moves:
+            await _require_room(tx, hub)
+        after = replace(
+            after, repeater_id=edit.get("repeater_id", None if moves else before.repeater_id)
+        )
+        require_parent(await _parents(tx, hub), after.repeater_id)
+        if moves:
+            saved = await repository.move_lock(tx, after, if_match=if_match, now=now)
+        else:
+            saved = await repository.save_lock(tx, after, if_match=if_match)
+        reaches = moves or before.door != after.door
+        action = "lock_moved" if moves else "lock_edited"
+        await self._end(tx, actor, action, saved, now=now, reaches_doors=reaches)
         return saved
-
-    async def delete(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        lock_id: LockId,
-        *,
-        if_match: int,
-        now: datetime,
-    ) -> None:
-        """Delete a lock; the device itself keeps what it has until it is reset.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such lock.
-            Stale: ``if_match`` is not the present version.
-        """
-        await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
-        lock = await repository.lock(tx, site_id, lock_id)
-        await repository.delete_lock(tx, lock, if_match=if_match)
-        await self._end(tx, actor, "lock_deleted", lock, now=now)
 
     def _require_key(self, public_key: bytes, *, site_id: SiteId, lock_id: LockId) -> None:
         try:
@@ -180,7 +189,38 @@ class Locks:
                 "name": lock.name,
                 "serial": lock.serial,
                 "hub_id": lock.hub_id,
+                "repeater_id": lock.repeater_id,
                 "door": asdict(lock.door),
             },
             reaches_doors=reaches_doors,
         )
+
+
+def _rights(edit: LockEdit) -> list[Action]:
+    """Return what an edit takes; one of nothing takes what renaming does."""
+    rights = []
+    if not edit or edit.keys() - DOOR_FIELDS:
+        rights.append(Action.MANAGE_HARDWARE)
+    if edit.keys() & DOOR_FIELDS:
+        rights.append(Action.MANAGE_DOORS)
+    return rights
+
+
+def _of_door(edit: LockEdit) -> dict[str, Any]:
+    return {name: value for name, value in edit.items() if name in DOOR_FIELDS}
+
+
+async def _require_door(tx: Session, site_id: SiteId, door: DoorSettings) -> None:
+    """Refuse settings that contradict one another, or name a schedule that is not there."""
+    door.require_sense()
+    if door.office_schedule_id is not None:
+        await repository.require_schedule(tx, site_id, door.office_schedule_id)
+
+
+async def _require_room(tx: Session, hub: Hub) -> None:
+    used = await repository.count_locks(tx, hub.site_id, hub.id)
+    require_room_for_lock(used, hub_name=hub.name)
+
+
+async def _parents(tx: Session, hub: Hub) -> dict[RepeaterId, RepeaterId | None]:
+    return {each.id: each.parent_id for each in await repository.repeaters_of(tx, hub)}

@@ -9,8 +9,8 @@ from sqlalchemy import Row, Update, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
-from controller.db.tables.access import group_locks
-from controller.db.tables.hardware import commands, enrolments, hubs, locks
+from controller.db.tables.access import schedules
+from controller.db.tables.hardware import commands, hubs, locks, repeaters
 from controller.domain.errors import NotFound, Stale
 from controller.domain.hardware import (
     FIRST_LOCK_EPOCH,

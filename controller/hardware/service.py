@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import TypeAlias
 
 from controller.db.engine import Session
-from controller.domain.hardware import FIRST_HUB_EPOCH, Hub, HubHasLocks, InvalidStickerCode
+from controller.domain.hardware import FIRST_HUB_EPOCH, Hub, InvalidStickerCode
 from controller.domain.ids import HubId, SiteId
 from controller.domain.roles import Action, Actor
+from controller.domain.topology import HubHasLocks, HubHasRepeaters
 from controller.hardware import repository
 from controller.keys import Keys
 from controller.people.changes import Changes
@@ -196,6 +197,7 @@ class Hubs:
             NotFound: The site has no such hub.
             Stale: ``if_match`` is not the present version.
             HubHasLocks: It still serves locks.
+            HubHasRepeaters: Repeaters still hang on it.
         """
         actor.require(Action.MANAGE_HARDWARE, site_id)
         await self._entitlement.entitled(tx, site_id, now=now)  # the site's turn
@@ -206,6 +208,14 @@ class Hubs:
                 f"{hub.name} serves {count} locks. Delete them, or replace the hub and keep them.",
                 locks=count,
                 remedy="delete_locks_or_replace_hub",
+            )
+        repeaters = await repository.repeaters_of(tx, hub)
+        if repeaters:
+            raise HubHasRepeaters(
+                f"{hub.name} has {len(repeaters)} repeaters. Delete them, or replace the hub and "
+                "keep them.",
+                repeaters=len(repeaters),
+                remedy="delete_repeaters_or_replace_hub",
             )
         await repository.save_hub(
             tx, hub, if_match=if_match, retired_at=now, claim_secret=None, device_key=None

@@ -75,6 +75,10 @@ GET    /sites/{site_id}/hubs/{hub_id}                       OIWAPCG   read,hardw
 PATCH  /sites/{site_id}/hubs/{hub_id}                       IWAG      hardware
 POST   /sites/{site_id}/hubs/{hub_id}/replacement           IWAG      hardware
 DELETE /sites/{site_id}/hubs/{hub_id}                       IWAG      hardware
+GET    /sites/{site_id}/hubs/{hub_id}/repeaters             OIWAPCG   read,hardware
+POST   /sites/{site_id}/hubs/{hub_id}/repeaters             IWAG      hardware
+PATCH  /sites/{site_id}/hubs/{hub_id}/repeaters/{repeater_id} IWAG      hardware
+DELETE /sites/{site_id}/hubs/{hub_id}/repeaters/{repeater_id} IWAG      hardware
 POST   /sites/{site_id}/hubs/{hub_id}/locks                 IWAG      hardware
 GET    /sites/{site_id}/locks                               OIWAPCG   read,hardware
 GET    /sites/{site_id}/locks/{lock_id}                     OIWAPCG   read,hardware
@@ -157,6 +161,7 @@ LOCK: Final = {
     "secret_code": STICKER,
     "capacity": 39,
 }
+REPEATER: Final = {"name": "Stairs", "serial": "REP-1"}
 # Bodies that get as far as the object in the path; elsewhere an empty one tells enough.
 BODIES: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /me/password": {"present": "no such password", "wanted": "another long password"},
@@ -168,6 +173,7 @@ BODIES: Final[Mapping[str, Mapping[str, object]]] = {
     "PUT /sites/{site_id}/roles/{account_id}": {"role": "user"},
     "POST /sites/{site_id}/transfer": {"account_id": ABSENT},
     "POST /sites/{site_id}/hardware-list/confirmation": {"digest": "0" * 64},
+    "POST /sites/{site_id}/hubs/{hub_id}/repeaters": REPEATER | {"serial": "REP-2"},
     "POST /sites/{site_id}/hubs/{hub_id}/locks": LOCK | {"serial": "LOCK-2"},
     "POST /sites/{site_id}/people/{person_id}/credentials": {"number": "00112233"},
 }
@@ -284,6 +290,7 @@ async def _furnish(cloud: Whole, site_id: str) -> dict[str, str]:
     await make("group_id", f"{site}/access-groups", group)
     await make("hub_id", f"{site}/hubs", {"name": "Hub", **DEVICE, "serial": "HUB-1"})
     await make("lock_id", f"{site}/hubs/{made['hub_id']}/locks", LOCK)
+    await make("repeater_id", f"{site}/hubs/{made['hub_id']}/repeaters", REPEATER)
     await make("command_id", f"{site}/locks/{made['lock_id']}/open", None)
     groups = f"{site}/access-groups/{made['group_id']}"
     for kind in ("person", "lock"):

@@ -91,6 +91,8 @@ locks: Final = Table(
     Column("privacy", Boolean, nullable=False, server_default=true()),
     Column("keypad", Boolean, nullable=False, server_default=false()),
     Column("epoch", Integer, nullable=False),
+    Column("ticket_number", BigInteger, nullable=False, server_default=text("1")),
+    # raised when another device becomes the lock's hub
     Column("order_number", BigInteger, nullable=False),  # of the last order
     Column("created_at", UtcDateTime, nullable=False),
     # Wanted and confirmed offline list, by hash.

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from controller.db.metadata import metadata
+from controller.db.tables.access import lockers
 from controller.db.tables.idempotency import idempotency_keys
 from controller.db.tables.records import audit_records
 from tests.controller.people.ground import (
@@ -28,6 +29,8 @@ SITE = "/sites/{site_id}"
 PERSON = SITE + "/people/{person_id}"
 CREDENTIAL = PERSON + "/credentials/{credential_id}"
 HUB = SITE + "/hubs/{hub_id}"
+REPEATERS = HUB + "/repeaters"
+REPEATER = REPEATERS + "/{repeater_id}"
 LOCK = SITE + "/locks/{lock_id}"
 SCHEDULE = SITE + "/schedules/{schedule_id}"
 GROUP = SITE + "/access-groups/{group_id}"
@@ -39,6 +42,16 @@ LOCK_BODY = {
     "public_key": "09" + "00" * 31,
     "secret_code": STICKER,
     "capacity": 360,
+}
+
+
+LOCKER = {
+    "id": "1" * 32,
+    "name": "Locker",
+    "kind": "free",
+    "usable": True,
+    "created_at": NOW,
+    "version": 1,
 }
 
 
@@ -96,6 +109,7 @@ CASES = [
     read(CREDENTIAL),
     read(SITE + "/hubs"),
     read(HUB),
+    read(REPEATERS),
     read(SITE + "/locks"),
     read(LOCK),
     read(SITE + "/commands/{command_id}"),
@@ -114,6 +128,7 @@ CASES = [
     add(PERSON + "/credentials", "credential_added", {"number": "00112233"}),
     add(SITE + "/hubs", "hub_registered", {"name": "New hub", **DEVICE, "serial": "NEW-0"}),
     add(HUB + "/locks", "lock_registered", LOCK_BODY),
+    add(REPEATERS, "repeater_added", {"name": "New", "serial": "NEW-3"}),
     add(SITE + "/schedules", "schedule_added", {"name": "New", "windows": [WINDOW]}),
     add(SITE + "/access-groups", "group_added", {"name": "New"}),
     Case(method="POST", path=LOCK + "/open", key=True, audit="lock_open_ordered"),
@@ -139,6 +154,7 @@ CASES = [
         audit="hub_replaced",
     ),
     edit(LOCK, "lock_edited", {"open_s": 240}),
+    edit(REPEATER, "repeater_edited", {"name": "Stairs"}),
     edit(SCHEDULE, "schedule_edited", {"windows": [WINDOW, WINDOW | {"weekday": 1}]}),
     edit(GROUP, "group_edited", {"schedule_id": None}),
     Case(method="DELETE", path=GROUP + "/people/{person_id}", audit="group_left"),
@@ -150,6 +166,7 @@ CASES = [
     remove(GROUP, "group_deleted"),
     remove(SCHEDULE, "schedule_deleted"),
     remove(LOCK, "lock_deleted"),
+    remove(REPEATER, "repeater_deleted"),
     Case(
         method="DELETE",
         path=SITE + "/hubs/{hub_id}",
@@ -182,8 +199,12 @@ async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
     person = made.keep("person_id", await ground.person(**at))
     made.keep("credential_id", await ground.tag(person, offline=True, **at))
     hub = made.keep("hub_id", await ground.hub(**at))
-    lock = made.keep("lock_id", await ground.lock(hub, **at))
-    body: dict[str, object] = {"name": "Office", "windows": [WINDOW]}
+    lock = made.keep("lock_id", await ground.lock(hub, keypad=True, **at))
+    async with ground.db.write() as tx:
+        await tx.execute(insert(lockers).values(**LOCKER, site_id=site, lock_id=lock["id"]))
+    body: dict[str, object] = {"name": "Stairs", "serial": f"R-{site[0]}"}
+    made.keep("repeater_id", await ground.make(f"/hubs/{hub['id']}/repeaters", body, **at))
+    body = {"name": "Office", "windows": [WINDOW]}
     schedule = made.keep("schedule_id", await ground.make("/schedules", body, **at))
     body = {"name": "Staff", "schedule_id": schedule["id"]}
     group = made.keep("group_id", await ground.make("/access-groups", body, **at))

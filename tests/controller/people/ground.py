@@ -43,7 +43,11 @@ from controller.domain.subscription import Kind, Subscription
 from controller.hardware.api import HardwareApi
 from controller.hardware.commands import Orders
 from controller.hardware.locks import Locks
+from controller.hardware.locks_api import LocksApi
 from controller.hardware.orders_api import OrdersApi
+from controller.hardware.release import Releases
+from controller.hardware.repeaters import Repeaters
+from controller.hardware.repeaters_api import RepeatersApi
 from controller.hardware.service import DeviceAddresses, Hubs
 from controller.keys import Keys
 from controller.people.api import PeopleApi
@@ -311,6 +315,8 @@ class Services:
     digital_keys: DigitalKeys
     hubs: Hubs
     locks: Locks
+    releases: Releases
+    repeaters: Repeaters
     orders: Orders
     enrolments: Enrolments
     schedules: Schedules
@@ -348,6 +354,8 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
+        releases=Releases(changes=changes, entitlement=entitlement, sync=sync, audit=audit),
+        repeaters=Repeaters(changes=changes, ids=ids),
         orders=orders,
         enrolments=Enrolments(
             orders=orders, credentials=credentials, link=link, patience=timedelta(seconds=40)
@@ -415,10 +423,11 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
             ),
             HardwareApi(
                 hubs=made.hubs,
-                locks=made.locks,
                 entitlement=made.entitlement,
                 addresses=ADDRESSES,
             ),
+            LocksApi(made.locks, made.releases),
+            RepeatersApi(made.repeaters),
             OrdersApi(made.orders),
             EnrolmentsApi(made.enrolments),
             OwnApi(

@@ -422,6 +422,11 @@ def upgrade() -> None:
 
     with op.batch_alter_table("locks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("repeater_id", sa.String(length=32), nullable=True))
+        batch_op.add_column(
+            sa.Column(
+                "ticket_number", sa.BigInteger(), server_default=sa.text("1"), nullable=False
+            )
+        )
         batch_op.add_column(sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(
             sa.Column("extended_open_s", sa.Integer(), server_default=sa.text("15"), nullable=False)
@@ -464,6 +469,14 @@ def upgrade() -> None:
             ["site_id", "office_schedule_id"],
             ["site_id", "id"],
         )
+
+    # Until now a ticket had the number of the hub's epoch.
+    op.execute(
+        sa.text(
+            "UPDATE locks SET ticket_number = (SELECT epoch FROM hubs "
+            "WHERE hubs.site_id = locks.site_id AND hubs.id = locks.hub_id)"
+        )
+    )
 
     # Nobody had noted at which lock a right was lost.
     op.execute(
