@@ -14,7 +14,7 @@ from controller.domain.access import Allowed, Decision, DenyReason
 from controller.domain.groups import SiteGroup
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.roles import Action
-from controller.hardware.api import LockOut, LocksOut
+from controller.hardware.locks_api import LockOut, LocksOut
 from controller.people.api import PersonOut
 from controller.subscriptions.entitlement import Entitlement
 from controller.web.api import Call, delete, get, patch, post, put
