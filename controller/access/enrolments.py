@@ -179,8 +179,8 @@ class Enrolments:
 
     async def _given(self, tx: Session, row: Row[Any], *, now: datetime) -> CredentialId:
         actor = row.actor_id and await accounts.present(tx, row.actor_id, now=self._link.utc())
-        if not actor:
-            raise Forbidden("Whoever asked for the tag may not sign in any more.")
+        if not actor or not actor.may(Action.MANAGE_ACCESS, row.site_id):
+            raise Forbidden("Whoever asked for the tag may not give any by now.")
         tag = await self._credentials.add_known(
             tx,
             actor,

@@ -134,6 +134,7 @@ async def test_an_edit_reaches_the_hubs_where_it_matters(
     hub = await ground.hub()
     pia = await ground.person()
     tag = await ground.tag(pia)
+    await ground.group(people=(pia,), locks=(await ground.lock(hub),))
     before = (await ground.revisions())[hub["id"]]
 
     answer = await ground.call("PATCH", path(pia, tag), edit, if_match=1)
