@@ -10,11 +10,15 @@ from aiohttp.web import Application
 from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
+from controller.access.holidays import Holidays
+from controller.access.holidays_api import HolidaysApi
+from controller.access.members import Members
 from controller.access.offline import OfflineRoom
 from controller.access.offline_access import OfflineAccess
 from controller.access.offline_api import OfflineApi
 from controller.access.own import Own
 from controller.access.own_api import OwnApi
+from controller.access.rights_api import RightsApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
@@ -287,8 +291,12 @@ class Cloud:
                 digital_keys=doors.digital_keys,
             ),
             OfflineApi(OfflineAccess(changes=changes)),
-            AccessApi(Groups(changes=changes, ids=ids), entitlement),
+            AccessApi(
+                Groups(changes=changes, ids=ids), Members(changes=changes, audit=self._audit)
+            ),
+            RightsApi(entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),
+            HolidaysApi(Holidays(changes=changes, ids=ids)),
         )
 
 

@@ -1,29 +1,30 @@
-"""Schedules, access groups, and why a door opens or not, over REST."""
+"""Access groups over REST."""
 
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from controller.access import explain, queries, repository
-from controller.access.explain import Explained
-from controller.access.service import Groups
-from controller.domain.access import Allowed, Decision, DenyReason
+from controller.access import queries, repository
+from controller.access.members import MEMBERS_AT_ONCE, Members
+from controller.access.members_repository import LOCKS, PEOPLE, Kind
+from controller.access.service import GroupEdit, Groups
 from controller.domain.groups import SiteGroup
-from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, ScheduleId, SiteId
+from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.roles import Action
 from controller.hardware.locks_api import LockOut, LocksOut
-from controller.people.api import PersonOut
-from controller.subscriptions.entitlement import Entitlement
+from controller.people.forms import PersonOut
 from controller.web.api import Call, delete, get, patch, post, put
-from controller.web.fields import Name
+from controller.web.fields import End, Name, Start
 from controller.web.models import ID, In, Out, Versioned
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
 
 GROUPS = "/sites/{site_id}/access-groups"
 GROUP = GROUPS + "/{group_id}"
+PersonIds = Annotated[list[Annotated[PersonId, ID]], Field(max_length=MEMBERS_AT_ONCE)]
+LockIds = Annotated[list[Annotated[LockId, ID]], Field(max_length=MEMBERS_AT_ONCE)]
 ScheduleRef = Annotated[Annotated[ScheduleId, ID] | None, Field(description="null: at all times.")]
 
 
@@ -32,6 +33,8 @@ class GroupIn(In):
 
     name: Name
     schedule_id: ScheduleRef = None
+    starts_at: Start = None
+    ends_at: End = None
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -40,6 +43,8 @@ class GroupPatch(TypedDict, total=False):
 
     name: Name
     schedule_id: ScheduleRef
+    starts_at: Start
+    ends_at: End
 
 
 class GroupOut(Versioned):
@@ -48,6 +53,8 @@ class GroupOut(Versioned):
     id: GroupId
     name: str
     schedule_id: ScheduleId | None
+    starts_at: Annotated[datetime | None, Field(description="Check-in: gives no right before.")]
+    ends_at: Annotated[datetime | None, Field(description="Check-out: first instant outside.")]
     created_at: datetime
 
     @classmethod
@@ -56,43 +63,35 @@ class GroupOut(Versioned):
         return cls(**asdict(group))
 
 
-class CredentialWhyOut(Out):
-    """What would happen with one credential."""
+class MembersEditedOut(Out):
+    """How many were put in that were not there, and taken out that were."""
 
-    credential_id: CredentialId
-    label: str
-    allowed: bool
-    reason: DenyReason | None
-    group_id: GroupId | None
-
-    @classmethod
-    def of(cls, one: Explained) -> Self:
-        """Return an explanation as it is shown."""
-        return cls(
-            credential_id=one.credential.id,
-            label=one.credential.label,
-            **_told(one.decision),
-        )
+    added: int
+    removed: int
 
 
-class WhyOut(Out):
-    """Whether a person may open a lock at an instant, and why."""
+class PeopleEditIn(In):
+    """Who is to join a group and who to leave it."""
 
-    at: datetime
-    allowed: bool
-    reason: Annotated[DenyReason | None, Field(description="Of the credential that got furthest.")]
-    group_id: Annotated[GroupId | None, Field(description="By whose right it opens.")]
-    credentials: list[CredentialWhyOut]
+    add_ids: PersonIds = Field(default_factory=list)
+    remove_ids: PersonIds = Field(default_factory=list)
+
+
+class LocksEditIn(In):
+    """Which locks a group is to gain and to lose."""
+
+    add_ids: LockIds = Field(default_factory=list)
+    remove_ids: LockIds = Field(default_factory=list)
 
 
 class AccessApi:
-    """The access groups of a site, and what follows from them."""
+    """The access groups of a site."""
 
     tag = "access"
 
-    def __init__(self, groups: Groups, entitlement: Entitlement) -> None:
+    def __init__(self, groups: Groups, members: Members) -> None:
         self._groups = groups
-        self._entitlement = entitlement
+        self._members = members
 
     @get(GROUPS, requires=Action.READ_ACCESS)
     async def listed(
@@ -110,15 +109,14 @@ class AccessApi:
     @post(GROUPS, requires=Action.MANAGE_ACCESS, status=201)
     async def add(self, call: Call, site_id: SiteId, body: GroupIn) -> GroupOut:
         """Make an access group."""
+        new = GroupEdit(
+            name=body.name,
+            schedule_id=body.schedule_id,
+            starts_at=body.starts_at,
+            ends_at=body.ends_at,
+        )
         async with call.db.write() as tx:
-            group = await self._groups.add(
-                tx,
-                call.actor,
-                site_id,
-                name=body.name,
-                schedule_id=body.schedule_id,
-                now=call.now,
-            )
+            group = await self._groups.add(tx, call.actor, site_id, new, now=call.now)
         return GroupOut.of(group)
 
     @get(GROUP, requires=Action.READ_ACCESS)
@@ -131,7 +129,7 @@ class AccessApi:
     async def edit(
         self, call: Call, site_id: SiteId, group_id: GroupId, if_match: int, body: GroupPatch
     ) -> GroupOut:
-        """Rename a group or give it another schedule."""
+        """Rename a group, or give it another schedule or frame."""
         async with call.db.write() as tx:
             group = await self._groups.edit(
                 tx, call.actor, site_id, group_id, edit=body, if_match=if_match, now=call.now
@@ -165,13 +163,23 @@ class AccessApi:
         shown = [PersonOut.of(person, call.now) for person in found]
         return page_of(shown, limit, lambda person: (person.id,))
 
+    @patch(GROUP + "/people", requires=Action.MANAGE_ACCESS)
+    async def edit_people(
+        self, call: Call, site_id: SiteId, group_id: GroupId, body: PeopleEditIn
+    ) -> MembersEditedOut:
+        """Put many people into a group and take others out, all or nothing.
+
+        Who is there already, or gone already, is passed over.
+        """
+        return await self._edit_members(call, site_id, group_id, PEOPLE, body)
+
     @put(GROUP + "/people/{person_id}", requires=Action.MANAGE_ACCESS)
     async def add_person(
         self, call: Call, site_id: SiteId, group_id: GroupId, person_id: PersonId
     ) -> None:
         """Put a person into a group."""
         async with call.db.write() as tx:
-            await self._groups.add_person(
+            await self._members.add_person(
                 tx, call.actor, site_id, group_id, person_id=person_id, now=call.now
             )
 
@@ -181,7 +189,7 @@ class AccessApi:
     ) -> None:
         """Take a person out of a group."""
         async with call.db.write() as tx:
-            await self._groups.remove_person(
+            await self._members.remove_person(
                 tx, call.actor, site_id, group_id, person_id=person_id, now=call.now
             )
 
@@ -193,13 +201,23 @@ class AccessApi:
             found = await queries.locks_of_group(tx, site_id, group.id)
         return LocksOut(items=[LockOut.of(lock) for lock in found])
 
+    @patch(GROUP + "/locks", requires=Action.MANAGE_ACCESS)
+    async def edit_locks(
+        self, call: Call, site_id: SiteId, group_id: GroupId, body: LocksEditIn
+    ) -> MembersEditedOut:
+        """Put many locks into a group and take others out, all or nothing.
+
+        What is there already, or gone already, is passed over.
+        """
+        return await self._edit_members(call, site_id, group_id, LOCKS, body)
+
     @put(GROUP + "/locks/{lock_id}", requires=Action.MANAGE_ACCESS)
     async def add_lock(
         self, call: Call, site_id: SiteId, group_id: GroupId, lock_id: LockId
     ) -> None:
         """Put a lock into a group."""
         async with call.db.write() as tx:
-            await self._groups.add_lock(
+            await self._members.add_lock(
                 tx, call.actor, site_id, group_id, lock_id=lock_id, now=call.now
             )
 
@@ -209,47 +227,27 @@ class AccessApi:
     ) -> None:
         """Take a lock out of a group."""
         async with call.db.write() as tx:
-            await self._groups.remove_lock(
+            await self._members.remove_lock(
                 tx, call.actor, site_id, group_id, lock_id=lock_id, now=call.now
             )
 
-    @get("/sites/{site_id}/people/{person_id}/locks/{lock_id}/why", requires=Action.READ_ACCESS)
-    async def why(
+    async def _edit_members(
         self,
         call: Call,
         site_id: SiteId,
-        person_id: PersonId,
-        lock_id: LockId,
-        at: AwareDatetime | None = None,
-    ) -> WhyOut:
-        """Tell why a person may or may not open a lock, now or at another instant."""
-        instant = at or call.now
-        async with call.db.read() as tx:
-            site = await self._entitlement.entitled(tx, site_id, now=instant)
-            decision, explained = await explain.why(
+        group_id: GroupId,
+        kind: Kind,
+        body: PeopleEditIn | LocksEditIn,
+    ) -> MembersEditedOut:
+        async with call.db.write() as tx:
+            edited = await self._members.edit(
                 tx,
+                call.actor,
                 site_id,
-                person_id=person_id,
-                lock_id=lock_id,
-                subscribed=site.active,
-                at=instant,
+                group_id,
+                kind,
+                add_ids=body.add_ids,
+                remove_ids=body.remove_ids,
+                now=call.now,
             )
-        return WhyOut(
-            at=instant,
-            credentials=[CredentialWhyOut.of(one) for one in explained],
-            **_told(decision),
-        )
-
-
-class _Told(TypedDict):
-    allowed: bool
-    reason: DenyReason | None
-    group_id: GroupId | None
-
-
-def _told(decision: Decision) -> _Told:
-    match decision:
-        case Allowed(group_id=group_id):
-            return _Told(allowed=True, reason=None, group_id=group_id)
-        case _:
-            return _Told(allowed=False, reason=decision.reason, group_id=None)
+        return MembersEditedOut(added=edited.added, removed=edited.removed)

@@ -1,38 +1,60 @@
-"""Why a person may or may not open a lock, and who is on a lock's offline list."""
+"""Why a person may or may not open a lock, now and until when."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, select
-
 from controller.access.queries import holidays_of
-from controller.access.repository import to_schedule
+from controller.access.rights import Right, known, presented, rights_at, zone_of
 from controller.db.engine import ReadSession
-from controller.db.tables.access import access_groups, group_locks, group_people, schedules
-from controller.db.tables.sites import sites
 from controller.domain.access import (
     AccessGroup,
-    Allowed,
     Credential,
     Decision,
-    DenyReason,
     Person,
+    ShutBy,
+    allowed_within,
     decide,
+    furthest,
 )
+from controller.domain.entitlements import Entitlements
 from controller.domain.ids import LockId, PersonId, SiteId
+from controller.domain.openings import Outlook, Span, merged
 from controller.domain.people import SiteCredential
-from controller.domain.schedule import Schedule
+from controller.domain.schedule import Holiday
 from controller.hardware import repository as hardware
-from controller.people import repository as people_repository
+from controller.people import repository as people
+
+FORESIGHT: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class ExplainedCredential:
     """What would happen if a person presented one of its credentials."""
 
     credential: SiteCredential
     decision: Decision
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedRight:
+    """What one access group gives the person at the lock, whatever she presents."""
+
+    right: Right
+    shut_by: ShutBy | None  # None: it gives its right
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a lock would do for a person, at best and by each credential and group."""
+
+    decision: Decision
+    outlook: Outlook
+    credentials: tuple[ExplainedCredential, ...]
+    rights: tuple[ExplainedRight, ...]
 
 
 async def why(
@@ -41,124 +63,99 @@ async def why(
     *,
     person_id: PersonId,
     lock_id: LockId,
-    subscribed: bool,
+    site: Entitlements,
     at: datetime,
-) -> tuple[Decision, tuple[Explained, ...]]:
-    """Return what a lock would do for a person at an instant, at best and by credential.
+) -> Why:
+    """Return what a lock would do for a person at an instant, and within 14 days of it.
 
     Args:
         tx: The view to read in.
         site_id: The site.
         person_id: Who stands at the door.
         lock_id: Which door.
-        subscribed: The site's subscription runs at that instant.
+        site: What the site may use at that instant.
         at: The instant.
 
     Raises:
         NotFound: The site has no such person or lock.
     """
-    person = await people_repository.person(tx, site_id, person_id)
+    person = await people.person(tx, site_id, person_id)
     lock = await hardware.lock(tx, site_id, lock_id)
-    groups = await _groups_of(tx, site_id, person_id=person_id, lock_id=lock.id)
-    zone = ZoneInfo(
-        (await tx.execute(select(sites.c.time_zone).where(sites.c.id == site_id))).scalar_one()
+    rights = await rights_at(tx, site_id, person_id=person.id, lock_id=lock.id)
+    held = await people.credentials_of(tx, site_id, person.id)
+    door = _Door(
+        person=known(person),
+        lock_id=lock.id,
+        groups=tuple(right.group for right in rights),
+        zone=await zone_of(tx, site_id),
+        holidays=await holidays_of(tx, site_id),
+        site=site,
+        within=Span(starts_at=at, ends_at=at + FORESIGHT),
     )
-    who = Person(
-        id=person.id,
-        subscribed=person.subscribed_at is not None,
-        starts_at=person.starts_at,
-        ends_at=person.expires_at,
+    # What is not usable, hubs do not know.
+    cases = [(one, presented(one) if one.usable else None) for one in held]
+    decisions = [door.decision(credential) for _, credential in cases]
+    openings = merged(span for _, credential in cases for span in door.openings(credential))
+    return Why(
+        decision=furthest(decisions or [door.decision(None)]),
+        outlook=Outlook.of(openings, door.within),
+        credentials=tuple(
+            ExplainedCredential(
+                credential=one,
+                decision=door.decision(credential),
+                outlook=Outlook.of(door.openings(credential), door.within),
+            )
+            for one, credential in cases
+        ),
+        rights=tuple(door.explained(right) for right in rights),
     )
-    kept = await holidays_of(tx, site_id)
 
-    def decided(credential: SiteCredential | None) -> Decision:
-        is_told = credential is not None and credential.usable  # what is not, hubs do not know
-        holder = (_presented(credential), who) if credential and is_told else None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Door:
+    """A lock with one person in front of it."""
+
+    person: Person
+    lock_id: LockId
+    groups: tuple[AccessGroup, ...]
+    zone: ZoneInfo
+    holidays: tuple[Holiday, ...]
+    site: Entitlements
+    within: Span
+
+    def decision(self, credential: Credential | None) -> Decision:
+        """Return what happens at the start of the span; None: an unknown credential."""
         return decide(
-            subscribed=subscribed,
-            holder=holder,
-            groups=groups,
-            lock_id=lock_id,
-            zone=zone,
-            now=at,
-            holidays=kept,
+            subscribed=self.site.active,
+            holder=(credential, self.person) if credential else None,
+            groups=self.groups,
+            lock_id=self.lock_id,
+            zone=self.zone,
+            now=self.within.starts_at,
+            holidays=self.holidays,
         )
 
-    held = await people_repository.credentials_of(tx, site_id, person_id)
-    explained = tuple(Explained(credential=one, decision=decided(one)) for one in held)
-    return _best(tuple(one.decision for one in explained) or (decided(None),)), explained
-
-
-def _presented(credential: SiteCredential) -> Credential:
-    return Credential(
-        id=credential.id,
-        person_id=credential.person_id,
-        kind=credential.kind,
-        blocked=credential.blocked_at is not None,
-        ends_at=credential.ends_at,
-    )
-
-
-def _best(decisions: tuple[Decision, ...]) -> Decision:
-    """Return the one that opens, else the one that got furthest in the order of the checks."""
-    order = list(DenyReason)
-
-    def rank(decision: Decision) -> int:
-        return len(order) if isinstance(decision, Allowed) else order.index(decision.reason)
-
-    return max(decisions, key=rank)
-
-
-async def _groups_of(
-    tx: ReadSession, site_id: SiteId, *, person_id: PersonId, lock_id: LockId
-) -> list[AccessGroup]:
-    """Return the groups that have both the person and the lock."""
-    rows = await tx.execute(
-        select(
-            access_groups.c.id,
-            access_groups.c.schedule_id,
-            access_groups.c.starts_at,
-            access_groups.c.ends_at,
-            schedules.c.windows,
-            schedules.c.observes_holidays,
-            schedules.c.starts_on,
-            schedules.c.ends_on,
+    def openings(self, credential: Credential | None) -> list[Span]:
+        """Return when a credential opens the lock within the span, as the rows are now."""
+        subscribed = self.within.part(None, self.site.ended_at) if self.site.active else None
+        if credential is None or subscribed is None:
+            return []
+        return allowed_within(
+            subscribed,
+            holder=(credential, self.person),
+            groups=self.groups,
+            lock_id=self.lock_id,
+            zone=self.zone,
+            holidays=self.holidays,
         )
-        .join(
-            group_people,
-            and_(
-                group_people.c.site_id == access_groups.c.site_id,
-                group_people.c.group_id == access_groups.c.id,
+
+    def explained(self, right: Right) -> ExplainedRight:
+        """Return what a group gives by itself."""
+        group, holidays = right.group, self.holidays
+        return ExplainedRight(
+            right=right,
+            shut_by=group.shut_by(self.within.starts_at, zone=self.zone, holidays=holidays),
+            outlook=Outlook.of(
+                group.openings(self.within, zone=self.zone, holidays=holidays), self.within
             ),
         )
-        .join(
-            group_locks,
-            and_(
-                group_locks.c.site_id == access_groups.c.site_id,
-                group_locks.c.group_id == access_groups.c.id,
-            ),
-        )
-        .outerjoin(
-            schedules,
-            and_(
-                schedules.c.site_id == access_groups.c.site_id,
-                schedules.c.id == access_groups.c.schedule_id,
-            ),
-        )
-        .where(
-            access_groups.c.site_id == site_id,
-            group_people.c.person_id == person_id,
-            group_locks.c.lock_id == lock_id,
-        )
-    )
-    return [
-        AccessGroup(
-            id=row.id,
-            person_ids=frozenset({person_id}),
-            lock_ids=frozenset({lock_id}),
-            schedule=Schedule.always() if row.schedule_id is None else to_schedule(row),
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-        )
-        for row in rows
-    ]

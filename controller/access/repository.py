@@ -1,19 +1,21 @@
 """Schedules and access groups in the database."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import access_groups, group_locks, group_people, schedules
+from controller.db.tables.hardware import locks
+from controller.db.tables.notifications import notification_rules
 from controller.db.tables.people import credentials
 from controller.domain.errors import NotFound, Stale
 from controller.domain.groups import NamedSchedule, NameTaken, SiteGroup
-from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
+from controller.domain.ids import GroupId, ScheduleId, SiteId
 from controller.domain.schedule import Schedule, Window
 from controller.sync.revocations import revoke
 
@@ -65,12 +67,35 @@ async def delete_schedule(tx: Session, gone: NamedSchedule, *, if_match: int) ->
         raise Stale.of("schedule")
 
 
-async def groups_following(tx: ReadSession, one: NamedSchedule) -> int:
-    """Return how many access groups follow a schedule."""
-    count = select(func.count()).where(
-        access_groups.c.site_id == one.site_id, access_groups.c.schedule_id == one.id
-    )
+async def schedules_at(tx: ReadSession, site_id: SiteId) -> int:
+    """Return how many schedules a site has."""
+    count = select(func.count()).select_from(schedules).where(schedules.c.site_id == site_id)
     return int((await tx.execute(count)).scalar_one())
+
+
+async def followers_of(tx: ReadSession, one: NamedSchedule) -> dict[str, int]:
+    """Return how many access groups, locks and notification rules follow a schedule."""
+    followers = {
+        "groups": access_groups.c.schedule_id,
+        "locks": locks.c.office_schedule_id,
+        "rules": notification_rules.c.schedule_id,
+    }
+    counts = {}
+    for kind, schedule_id in followers.items():
+        count = select(func.count()).where(
+            schedule_id.table.c.site_id == one.site_id, schedule_id == one.id
+        )
+        counts[kind] = int((await tx.execute(count)).scalar_one())
+    return counts
+
+
+async def revoke_followers(tx: Session, one: NamedSchedule, *, now: datetime) -> None:
+    """Note that all members of groups that follow a schedule lost a right at the groups' locks."""
+    some = access_groups.c.schedule_id == one.id
+    doors = select(group_locks.c.lock_id).join(access_groups, _in_group(group_locks)).distinct()
+    found = await tx.execute(doors.where(group_locks.c.site_id == one.site_id, some))
+    lock_ids = list(found.scalars())
+    await revoke(tx, _held_in(one.site_id, some), now=now, lock_ids=lock_ids)
 
 
 async def group(tx: ReadSession, site_id: SiteId, group_id: GroupId) -> SiteGroup:
@@ -125,48 +150,12 @@ async def delete_group(tx: Session, gone: SiteGroup, *, if_match: int) -> None:
         raise Stale.of("access_group")
 
 
-async def add_member(tx: Session, one: SiteGroup, person_id: PersonId) -> bool:
-    """Put a person into a group; false when it was there already."""
-    return await _add(tx, group_people, one, {"person_id": person_id})
-
-
-async def remove_member(tx: Session, one: SiteGroup, person_id: PersonId) -> bool:
-    """Take a person out of a group; false when it was not there."""
-    return await _remove(tx, group_people, one, group_people.c.person_id == person_id)
-
-
-async def add_lock(tx: Session, one: SiteGroup, lock_id: LockId) -> bool:
-    """Put a lock into a group; false when it was there already."""
-    return await _add(tx, group_locks, one, {"lock_id": lock_id})
-
-
-async def remove_lock(tx: Session, one: SiteGroup, lock_id: LockId) -> bool:
-    """Take a lock out of a group; false when it was not there."""
-    return await _remove(tx, group_locks, one, group_locks.c.lock_id == lock_id)
-
-
-async def groups_of(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> int:
-    """Return in how many groups a person is."""
-    count = select(func.count()).where(
-        group_people.c.site_id == site_id, group_people.c.person_id == person_id
-    )
-    return int((await tx.execute(count)).scalar_one())
-
-
-async def revoke_members(tx: Session, one: SiteGroup, *, now: datetime) -> None:
-    """Note that all credentials of a group's members lost a right now."""
-    held = (
-        select(credentials.c.site_id, credentials.c.digest)
-        .join(
-            group_people,
-            and_(
-                group_people.c.site_id == credentials.c.site_id,
-                group_people.c.person_id == credentials.c.person_id,
-            ),
-        )
-        .where(credentials.c.site_id == one.site_id, group_people.c.group_id == one.id)
-    )
-    await revoke(tx, held, now=now)
+async def revoke_members(
+    tx: Session, one: SiteGroup, *, lock_ids: Sequence[str], now: datetime
+) -> None:
+    """Note that all members of a group lost a right at some locks now."""
+    held = _held_in(one.site_id, access_groups.c.id == one.id)
+    await revoke(tx, held, now=now, lock_ids=lock_ids)
 
 
 def to_named_schedule(row: Row[Any]) -> NamedSchedule:
@@ -232,16 +221,21 @@ async def _named(tx: Session, statement: Any) -> int:
         ) from error
 
 
-async def _add(tx: Session, table: Table, one: SiteGroup, member: dict[str, str]) -> bool:
-    dialect_insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    row = dialect_insert(table).values(site_id=one.site_id, group_id=one.id, **member)
-    return (await tx.execute(row.on_conflict_do_nothing())).rowcount == 1
-
-
-async def _remove(tx: Session, table: Table, one: SiteGroup, member: ColumnElement[bool]) -> bool:
-    some = delete(table).where(table.c.site_id == one.site_id, table.c.group_id == one.id, member)
-    return (await tx.execute(some)).rowcount == 1
-
-
 def _one(statement: Any, table: Table, site_id: SiteId, row_id: str) -> Any:
     return statement.where(table.c.site_id == site_id, table.c.id == row_id)
+
+
+def _held_in(site_id: SiteId, some: ColumnElement[bool]) -> Select[Any]:
+    """Return site and digest of the credentials whose holders are in some access groups."""
+    members = (
+        select(group_people.c.person_id)
+        .join(access_groups, _in_group(group_people))
+        .where(group_people.c.site_id == site_id, some)
+    )
+    return select(credentials.c.site_id, credentials.c.digest).where(
+        credentials.c.site_id == site_id, credentials.c.person_id.in_(members)
+    )
+
+
+def _in_group(table: Table) -> ColumnElement[bool]:
+    return and_(access_groups.c.site_id == table.c.site_id, access_groups.c.id == table.c.group_id)

@@ -1,18 +1,20 @@
 """Make, edit and delete the schedules that access groups follow."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import TypedDict
+from datetime import date, datetime
+from typing import Final, TypedDict
 
 from controller.access import repository
 from controller.db.engine import Session
-from controller.domain.groups import NamedSchedule, ScheduleInUse
+from controller.domain.groups import NamedSchedule, ScheduleInUse, TooManySchedules
 from controller.domain.ids import ScheduleId, SiteId
 from controller.domain.roles import Action, Actor
 from controller.domain.schedule import InvalidSchedule, Schedule, Window
 from controller.people.changes import Changes
 from controller.ports import Ids
+from controller.sync.changes import Touched
+
+SCHEDULES_MAX: Final = 200  # of a site; they are listed whole
 
 
 class WindowValues(TypedDict):
@@ -23,6 +25,16 @@ class WindowValues(TypedDict):
     end_min: int
 
 
+class ScheduleEdit(TypedDict, total=False):
+    """What is to become of a schedule; what is left out stays."""
+
+    name: str
+    windows: list[WindowValues]
+    observes_holidays: bool
+    starts_on: date | None
+    ends_on: date | None
+
+
 class Schedules:
     """The schedules of sites."""
 
@@ -31,33 +43,36 @@ class Schedules:
         self._ids = ids
 
     async def add(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        *,
-        name: str,
-        windows: Sequence[WindowValues],
-        now: datetime,
+        self, tx: Session, actor: Actor, site_id: SiteId, new: ScheduleEdit, *, now: datetime
     ) -> NamedSchedule:
         """Make a schedule.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
-            InvalidSchedule: A window cannot be, or there are too many; it names which.
+            InvalidSchedule: A window or a date cannot be, or it would never open; it names which.
             NameTaken: The site has another of this name.
+            TooManySchedules: The site has as many as one can have.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        new = NamedSchedule(
+        count = await repository.schedules_at(tx, site_id)
+        if count >= SCHEDULES_MAX:
+            raise TooManySchedules(
+                f"The site has {count} schedules, and {SCHEDULES_MAX} is the most. Delete one that "
+                "no access group follows.",
+                limit=SCHEDULES_MAX,
+                used=count,
+                remedy="delete_schedule",
+            )
+        one = NamedSchedule(
             site_id=site_id,
             id=ScheduleId(self._ids.new()),
-            name=name,
-            schedule=schedule_of(windows),
+            name=new["name"],
+            schedule=_edited(None, new),
             version=1,
         )
-        await repository.add_schedule(tx, new)
-        await self._end(tx, actor, "schedule_added", new, now=now, reaches_doors=False)
-        return new
+        await repository.add_schedule(tx, one)
+        await self._end(tx, actor, "schedule_added", one, now=now, reaches_doors=False)
+        return one
 
     async def edit(
         self,
@@ -65,29 +80,18 @@ class Schedules:
         actor: Actor,
         site_id: SiteId,
         schedule_id: ScheduleId,
+        edit: ScheduleEdit,
         *,
-        name: str | None,
-        windows: Sequence[WindowValues] | None,
         if_match: int,
         now: datetime,
     ) -> NamedSchedule:
         """Edit a schedule; all groups that follow it follow the new one.
 
-        Args:
-            tx: The change's transaction.
-            actor: Who asks.
-            site_id: The site.
-            schedule_id: The schedule.
-            name: None leaves it.
-            windows: None leaves them.
-            if_match: The version that was edited.
-            now: The instant.
-
         Raises:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site has none of this id.
             Stale: ``if_match`` is not the present version.
-            InvalidSchedule: A window cannot be, or there are too many; it names which.
+            InvalidSchedule: A window or a date cannot be, or it would never open; it names which.
             NameTaken: The site has another of this name.
             OfflineSchedulesFull: A lock cannot keep this schedule for offline use.
         """
@@ -95,10 +99,13 @@ class Schedules:
         before = await repository.schedule(tx, site_id, schedule_id)
         after = replace(
             before,
-            name=before.name if name is None else name,
-            schedule=before.schedule if windows is None else schedule_of(windows),
+            name=edit.get("name", before.name),
+            schedule=_edited(before.schedule, edit),
         )
         saved = await repository.save_schedule(tx, after, if_match=if_match)
+        # Other hours take nothing from a lock's memory, which knows none; other days do.
+        if after.schedule.loses_days_of(before.schedule):
+            await repository.revoke_followers(tx, saved, now=now)
         changed = before.schedule != after.schedule
         await self._end(tx, actor, "schedule_edited", saved, now=now, reaches_doors=changed)
         return saved
@@ -119,17 +126,18 @@ class Schedules:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site has none of this id.
             Stale: ``if_match`` is not the present version.
-            ScheduleInUse: Groups follow it.
+            ScheduleInUse: Groups, locks or notification rules follow it.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         one = await repository.schedule(tx, site_id, schedule_id)
-        groups = await repository.groups_following(tx, one)
-        if groups:
+        followers = await repository.followers_of(tx, one)
+        if any(followers.values()):
+            counted = ", ".join(f"{kind}: {count}" for kind, count in followers.items())
             raise ScheduleInUse(
-                f"{groups} access groups follow this schedule. Give them another one first; "
-                "without any they would open at all times.",
-                groups=groups,
-                remedy="change_groups",
+                f"Others follow this schedule ({counted}). Give them another one first; without "
+                "any they would open at all times.",
+                **followers,
+                remedy="change_followers",
             )
         await repository.delete_schedule(tx, one, if_match=if_match)
         await self._end(tx, actor, "schedule_deleted", one, now=now, reaches_doors=False)
@@ -144,7 +152,6 @@ class Schedules:
         now: datetime,
         reaches_doors: bool,
     ) -> None:
-        windows = [[w.weekday, w.start_min, w.end_min] for w in one.schedule.windows]
         await self._changes.end(
             tx,
             actor,
@@ -153,23 +160,46 @@ class Schedules:
             object_kind="schedule",
             object_id=one.id,
             now=now,
-            facts={"name": one.name, "windows": windows},
+            facts=_facts(one),
             reaches_doors=reaches_doors,
+            touched=Touched.schedules(one.id),
         )
 
 
-def schedule_of(windows: Sequence[WindowValues]) -> Schedule:
-    """Return the schedule of windows as they were typed.
+def _edited(before: Schedule | None, edit: ScheduleEdit) -> Schedule:
+    """Return the schedule after an edit; None before: a new one, and ``windows`` are given.
 
     Raises:
-        InvalidSchedule: A window cannot be, or there are too many; ``field`` names which.
+        InvalidSchedule: ``field`` names what cannot be, as it was typed.
     """
-    return Schedule.of(_window(number, values) for number, values in enumerate(windows))
+    kept = before or Schedule(windows=())
+    windows = (
+        [_window(place, values) for place, values in enumerate(edit["windows"])]
+        if "windows" in edit
+        else kept.windows
+    )
+    return Schedule.of(
+        windows,
+        observes_holidays=edit.get("observes_holidays", kept.observes_holidays),
+        starts_on=edit.get("starts_on", kept.starts_on),
+        ends_on=edit.get("ends_on", kept.ends_on),
+    )
 
 
-def _window(number: int, values: WindowValues) -> Window:
+def _window(place: int, values: WindowValues) -> Window:
     try:
         return Window(**values)
     except InvalidSchedule as error:
-        place = f"windows.{number}.{error.facts['field']}"
-        raise InvalidSchedule(f"windows.{number}.{error.message}", field=place) from error
+        field = f"windows.{place}.{error.facts['field']}"
+        raise InvalidSchedule(f"windows.{place}.{error.message}", field=field) from error
+
+
+def _facts(one: NamedSchedule) -> dict[str, object]:
+    schedule = one.schedule
+    return {
+        "name": one.name,
+        "windows": [[w.weekday, w.start_min, w.end_min] for w in schedule.windows],
+        "observes_holidays": schedule.observes_holidays,
+        "starts_on": schedule.starts_on and schedule.starts_on.isoformat(),
+        "ends_on": schedule.ends_on and schedule.ends_on.isoformat(),
+    }

@@ -1,13 +1,14 @@
 """Schedules over REST."""
 
 from dataclasses import asdict
+from datetime import date
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from controller.access import queries, repository
-from controller.access.schedules import Schedules, WindowValues
+from controller.access.schedules import ScheduleEdit, Schedules
 from controller.domain.groups import NamedSchedule
 from controller.domain.ids import ScheduleId, SiteId
 from controller.domain.roles import Action
@@ -23,23 +24,32 @@ NUMBER_MAX = 10_000  # wide enough that the rules, not the form, say what is wro
 Minute = Annotated[int, Field(ge=0, le=NUMBER_MAX, description="Minutes since midnight."), WHOLE]
 
 
-class WindowIn(In):
+@with_config(ConfigDict(extra="forbid", strict=True))
+class WindowIn(TypedDict):
     """A time of one weekday, by the clock on the site's wall."""
 
     weekday: Annotated[
-        int, Field(ge=0, le=NUMBER_MAX, description="Monday is 0, Sunday is 6."), WHOLE
+        int,
+        Field(ge=0, le=NUMBER_MAX, description="Monday is 0, Sunday is 6, a holiday 7."),
+        WHOLE,
     ]
     start_min: Minute
     end_min: Annotated[
         int, Field(ge=0, le=NUMBER_MAX, description="First minute outside, at most 1440."), WHOLE
     ]
 
-    def values(self) -> WindowValues:
-        """Return the window for the rules to judge."""
-        return WindowValues(weekday=self.weekday, start_min=self.start_min, end_min=self.end_min)
-
 
 Windows = Annotated[list[WindowIn], Field(max_length=WINDOWS_TYPED_MAX)]
+ObservesHolidays = Annotated[
+    bool,
+    Field(
+        description="On a holiday the windows of weekday 7 count instead; without any it is shut."
+    ),
+]
+FirstDay = Annotated[
+    date | None, Field(description="First day on the site's wall; null: no bound.")
+]
+LastDay = Annotated[date | None, Field(description="Last day, inside; null: no bound.")]
 
 
 class ScheduleIn(In):
@@ -47,6 +57,9 @@ class ScheduleIn(In):
 
     name: Name
     windows: Windows
+    observes_holidays: ObservesHolidays = False
+    starts_on: FirstDay = None
+    ends_on: LastDay = None
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -55,6 +68,9 @@ class SchedulePatch(TypedDict, total=False):
 
     name: Name
     windows: Windows
+    observes_holidays: ObservesHolidays
+    starts_on: FirstDay
+    ends_on: LastDay
 
 
 class WindowOut(Out):
@@ -71,12 +87,14 @@ class ScheduleOut(Versioned):
     id: ScheduleId
     name: str
     windows: list[WindowOut]
+    observes_holidays: bool
+    starts_on: date | None
+    ends_on: date | None
 
     @classmethod
     def of(cls, one: NamedSchedule) -> Self:
         """Return a schedule as it is shown."""
-        windows = [WindowOut(**asdict(window)) for window in one.schedule.windows]
-        return cls(id=one.id, name=one.name, windows=windows, version=one.version)
+        return cls(**asdict(one.schedule), id=one.id, name=one.name, version=one.version)
 
 
 class SchedulesOut(Out):
@@ -103,15 +121,15 @@ class SchedulesApi:
     @post(SCHEDULES, requires=Action.MANAGE_ACCESS, status=201)
     async def add(self, call: Call, site_id: SiteId, body: ScheduleIn) -> ScheduleOut:
         """Make a schedule."""
+        new = ScheduleEdit(
+            name=body.name,
+            windows=body.windows,
+            observes_holidays=body.observes_holidays,
+            starts_on=body.starts_on,
+            ends_on=body.ends_on,
+        )
         async with call.db.write() as tx:
-            one = await self._schedules.add(
-                tx,
-                call.actor,
-                site_id,
-                name=body.name,
-                windows=[window.values() for window in body.windows],
-                now=call.now,
-            )
+            one = await self._schedules.add(tx, call.actor, site_id, new, now=call.now)
         return ScheduleOut.of(one)
 
     @get(SCHEDULE, requires=Action.READ_ACCESS)
@@ -132,16 +150,7 @@ class SchedulesApi:
         """Edit a schedule; the groups that follow it follow the new one."""
         async with call.db.write() as tx:
             one = await self._schedules.edit(
-                tx,
-                call.actor,
-                site_id,
-                schedule_id,
-                name=body.get("name"),
-                windows=[window.values() for window in body["windows"]]
-                if "windows" in body
-                else None,
-                if_match=if_match,
-                now=call.now,
+                tx, call.actor, site_id, schedule_id, body, if_match=if_match, now=call.now
             )
         return ScheduleOut.of(one)
 

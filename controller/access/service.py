@@ -1,20 +1,23 @@
-"""Make, edit and delete access groups; put people and locks in and take them out."""
+"""Make, edit and delete access groups."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import TypedDict
 
-from controller.access import repository
+from controller.access import members_repository, repository
+from controller.access.members_repository import LOCKS, PEOPLE
 from controller.db.engine import Session
+from controller.domain.errors import NotFound
 from controller.domain.groups import SiteGroup
-from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
-from controller.domain.people import GROUPS_MAX, TooManyGroups
+from controller.domain.ids import GroupId, ScheduleId, SiteId
+from controller.domain.instants import to_text
+from controller.domain.people import end_of_stay
 from controller.domain.roles import Action, Actor
-from controller.hardware.repository import lock as lock_of_site
+from controller.domain.schedule import Schedule
 from controller.people.changes import Changes
-from controller.people.repository import person as person_of_site
 from controller.ports import Ids
-from controller.sync.revocations import revoke_people
+from controller.sync.changes import Touched
 
 
 class GroupEdit(TypedDict, total=False):
@@ -22,6 +25,8 @@ class GroupEdit(TypedDict, total=False):
 
     name: str
     schedule_id: ScheduleId | None
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 class Groups:
@@ -32,36 +37,31 @@ class Groups:
         self._ids = ids
 
     async def add(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        *,
-        name: str,
-        schedule_id: ScheduleId | None,
-        now: datetime,
+        self, tx: Session, actor: Actor, site_id: SiteId, new: GroupEdit, *, now: datetime
     ) -> SiteGroup:
-        """Make an access group.
+        """Make an access group; the name is given.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
+            Invalid: A frame that cannot be.
             NotFound: The site has no such schedule.
             NameTaken: The site has another of this name.
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        await _require_schedule(tx, site_id, schedule_id)
-        group = SiteGroup(
+        nothing = SiteGroup(
             site_id=site_id,
             id=GroupId(self._ids.new()),
-            name=name,
-            schedule_id=schedule_id,
+            name="",
+            schedule_id=None,
             starts_at=None,
             ends_at=None,
             created_at=now,
             version=1,
         )
+        group = _edited(nothing, new)
+        await _schedule_of(tx, group)
         await repository.add_group(tx, group)
-        await self._end(tx, actor, "group_added", group, now=now, reaches_doors=False)
+        await self._end(tx, actor, "group_added", group, now=now, touched=None)
         return group
 
     async def edit(
@@ -75,10 +75,11 @@ class Groups:
         if_match: int,
         now: datetime,
     ) -> SiteGroup:
-        """Rename a group or give it another schedule.
+        """Rename a group, or give it another schedule or frame.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
+            Invalid: A frame that cannot be.
             NotFound: The site has no such group or schedule.
             Stale: ``if_match`` is not the present version.
             NameTaken: The site has another of this name.
@@ -86,11 +87,16 @@ class Groups:
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         before = await repository.group(tx, site_id, group_id)
-        after = replace(before, **edit)
-        await _require_schedule(tx, site_id, after.schedule_id)
+        after = _edited(before, edit)
+        schedules = await _schedule_of(tx, before), await _schedule_of(tx, after)
         saved = await repository.save_group(tx, after, if_match=if_match)
-        changed = before.schedule_id != after.schedule_id
-        await self._end(tx, actor, "group_edited", saved, now=now, reaches_doors=changed)
+        # Other hours take nothing from a lock's memory, which knows none; other days do.
+        if after.is_framed_tighter_than(before) or schedules[1].loses_days_of(schedules[0]):
+            lock_ids = await members_repository.ids_in(tx, saved, LOCKS)
+            await repository.revoke_members(tx, saved, lock_ids=lock_ids, now=now)
+        changed = _times(before) != _times(after)
+        touched = Touched.groups(group_id) if changed else None
+        await self._end(tx, actor, "group_edited", saved, now=now, touched=touched)
         return saved
 
     async def delete(
@@ -112,118 +118,12 @@ class Groups:
         """
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
-        await repository.revoke_members(tx, group, now=now)
+        lock_ids = await members_repository.ids_in(tx, group, LOCKS)
+        person_ids = await members_repository.ids_in(tx, group, PEOPLE)
+        await repository.revoke_members(tx, group, lock_ids=lock_ids, now=now)
         await repository.delete_group(tx, group, if_match=if_match)
-        await self._end(tx, actor, "group_deleted", group, now=now)
-
-    async def add_person(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        group_id: GroupId,
-        *,
-        person_id: PersonId,
-        now: datetime,
-    ) -> None:
-        """Put a person into a group; doing it twice changes nothing.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such group or person.
-            TooManyGroups: The person is in as many groups as one can be.
-            OfflineListFull: A lock has no room for the person's offline credentials.
-        """
-        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        group = await repository.group(tx, site_id, group_id)
-        person = await person_of_site(tx, site_id, person_id)
-        if not await repository.add_member(tx, group, person.id):
-            return
-        count = await repository.groups_of(tx, site_id, person.id)
-        if count > GROUPS_MAX:
-            raise TooManyGroups(
-                f"{person.name} is in {GROUPS_MAX} access groups, which is the most. Take the "
-                "person out of one first.",
-                limit=GROUPS_MAX,
-                used=count - 1,
-                remedy="leave_group",
-            )
-        await self._end(tx, actor, "group_joined", group, now=now, member={"person_id": person_id})
-
-    async def remove_person(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        group_id: GroupId,
-        *,
-        person_id: PersonId,
-        now: datetime,
-    ) -> None:
-        """Take a person out of a group; doing it twice changes nothing.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such group or person.
-        """
-        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        group = await repository.group(tx, site_id, group_id)
-        person = await person_of_site(tx, site_id, person_id)
-        if await repository.remove_member(tx, group, person.id):
-            await revoke_people(tx, site_id, [person.id], now=now)
-            await self._end(
-                tx, actor, "group_left", group, now=now, member={"person_id": person_id}
-            )
-
-    async def add_lock(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        group_id: GroupId,
-        *,
-        lock_id: LockId,
-        now: datetime,
-    ) -> None:
-        """Put a lock into a group; doing it twice changes nothing.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such group or lock.
-            OfflineListFull: The lock has no room for the members' offline credentials.
-        """
-        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        group = await repository.group(tx, site_id, group_id)
-        lock = await lock_of_site(tx, site_id, lock_id)
-        if await repository.add_lock(tx, group, lock.id):
-            await self._end(
-                tx, actor, "group_gained_lock", group, now=now, member={"lock_id": lock_id}
-            )
-
-    async def remove_lock(
-        self,
-        tx: Session,
-        actor: Actor,
-        site_id: SiteId,
-        group_id: GroupId,
-        *,
-        lock_id: LockId,
-        now: datetime,
-    ) -> None:
-        """Take a lock out of a group; doing it twice changes nothing.
-
-        Raises:
-            NoValidSubscription: The site's subscription does not run.
-            NotFound: The site has no such group or lock.
-        """
-        await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
-        group = await repository.group(tx, site_id, group_id)
-        lock = await lock_of_site(tx, site_id, lock_id)
-        if await repository.remove_lock(tx, group, lock.id):
-            await repository.revoke_members(tx, group, now=now)
-            await self._end(
-                tx, actor, "group_lost_lock", group, now=now, member={"lock_id": lock_id}
-            )
+        touched = [*Touched.locks(*lock_ids), *Touched.people(*person_ids)]
+        await self._end(tx, actor, "group_deleted", group, now=now, touched=touched)
 
     async def _end(
         self,
@@ -233,8 +133,7 @@ class Groups:
         group: SiteGroup,
         *,
         now: datetime,
-        member: dict[str, str] | None = None,
-        reaches_doors: bool = True,
+        touched: Collection[Touched] | None,
     ) -> None:
         await self._changes.end(
             tx,
@@ -244,11 +143,44 @@ class Groups:
             object_kind="access_group",
             object_id=group.id,
             now=now,
-            facts={"name": group.name, "schedule_id": group.schedule_id, **(member or {})},
-            reaches_doors=reaches_doors,
+            facts={
+                "name": group.name,
+                "schedule_id": group.schedule_id,
+                "starts_at": group.starts_at and to_text(group.starts_at),
+                "ends_at": group.ends_at and to_text(group.ends_at),
+            },
+            reaches_doors=touched is not None,
+            touched=touched or (),
         )
 
 
-async def _require_schedule(tx: Session, site_id: SiteId, schedule_id: ScheduleId | None) -> None:
-    if schedule_id is not None:
-        await repository.schedule(tx, site_id, schedule_id)
+def _edited(before: SiteGroup, edit: GroupEdit) -> SiteGroup:
+    """Return the group after an edit.
+
+    Raises:
+        Invalid: A frame that cannot be; ``field`` names what is wrong.
+    """
+    after = replace(before, **edit)
+    after = replace(
+        after,
+        starts_at=end_of_stay(after.starts_at, field="starts_at"),
+        ends_at=end_of_stay(after.ends_at, field="ends_at"),
+    )
+    after.require_frame()
+    return after
+
+
+async def _schedule_of(tx: Session, group: SiteGroup) -> Schedule:
+    if group.schedule_id is None:
+        return Schedule.always()
+    try:
+        return (await repository.schedule(tx, group.site_id, group.schedule_id)).schedule
+    except NotFound as error:
+        raise NotFound(
+            f"schedule_id: {error.message}", **error.facts, field="schedule_id"
+        ) from error
+
+
+def _times(group: SiteGroup) -> tuple[ScheduleId | None, datetime | None, datetime | None]:
+    """Return what hubs are told of a group besides its members."""
+    return group.schedule_id, group.starts_at, group.ends_at

@@ -180,6 +180,24 @@ def flaw(credential: Credential, person: Person, now: datetime) -> DenyReason | 
     return None
 
 
+def barred(
+    *, subscribed: bool, person: Person, credentials: Collection[Credential], now: datetime
+) -> DenyReason | None:
+    """Return why a person opens no lock at all at an instant; None: her groups decide.
+
+    Of several credentials the one that gets furthest counts.
+    """
+    if not subscribed:
+        return DenyReason.NO_VALID_SUBSCRIPTION
+    flaws = [flaw(credential, person, now) for credential in credentials]
+    if None in flaws:
+        return None
+    order = list(DenyReason)
+    return max(
+        (each for each in flaws if each), key=order.index, default=DenyReason.UNKNOWN_CREDENTIAL
+    )
+
+
 def allowed_within(
     within: Span,
     *,

@@ -3,7 +3,7 @@
 Source: docs/algorithms/schedules.md.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final, Self
@@ -29,6 +29,25 @@ class Span:
         first = self.starts_at if starts_at is None else max(self.starts_at, starts_at)
         end = self.ends_at if ends_at is None else min(self.ends_at, ends_at)
         return type(self)(starts_at=first, ends_at=end) if first < end else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """When something that is shut opens, or something open shuts, as far as can be foreseen."""
+
+    opens_at: datetime | None  # None: it is open, or stays shut
+    open_until: datetime | None  # None: it is shut, or stays open
+
+    @classmethod
+    def of(cls, spans: Sequence[Span], within: Span) -> Self:
+        """Return the outlook at the start of a span, from the openings in it."""
+        if not spans:
+            return cls(opens_at=None, open_until=None)
+        first = spans[0]
+        if first.starts_at > within.starts_at:
+            return cls(opens_at=first.starts_at, open_until=None)
+        stays = first.ends_at >= within.ends_at
+        return cls(opens_at=None, open_until=None if stays else first.ends_at)
 
 
 def openings(

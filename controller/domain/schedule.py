@@ -167,6 +167,14 @@ class Schedule:
         weekday = HOLIDAY if is_holiday else day.weekday()
         return tuple(window for window in self.windows if window.weekday == weekday)
 
+    def loses_days_of(self, other: Self) -> bool:
+        """Return whether it starts later or ends earlier than another."""
+        starts_later = self.starts_on is not None and self.starts_on > (
+            other.starts_on or FIRST_DAY
+        )
+        ends_earlier = self.ends_on is not None and self.ends_on < (other.ends_on or LAST_DAY)
+        return starts_later or ends_earlier
+
     def _require_some_day(self) -> None:
         """Refuse dates that cannot be, and those between which no window opens."""
         for field, day in (("starts_on", self.starts_on), ("ends_on", self.ends_on)):

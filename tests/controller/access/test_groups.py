@@ -139,7 +139,12 @@ async def test_the_group_too_many_is_refused(ground: Ground) -> None:
     answer = await ground.join(more, "people", pia)
 
     assert (answer.status, answer.code) == (409, "too_many_groups")
-    assert answer.facts == {"limit": 100, "used": 100, "remedy": "leave_group"}
+    assert answer.facts == {
+        "person_id": pia["id"],
+        "limit": 100,
+        "used": 100,
+        "remedy": "leave_group",
+    }
     assert await ground.count(group_people) == 100
 
 
@@ -151,7 +156,7 @@ async def test_a_groups_schedule_reaches_the_hubs(
     hub = await ground.hub()
     window = {"weekday": 0, "start_min": 0, "end_min": 60}
     schedule = await ground.make("/schedules", {"name": "Office", "windows": [window]})
-    group = await ground.group(schedule_id=schedule["id"])
+    group = await ground.group(locks=(await ground.lock(hub),), schedule_id=schedule["id"])
     before = (await ground.revisions())[hub["id"]]
 
     edit = {field: {"name": "Other", "schedule_id": None}[field]}

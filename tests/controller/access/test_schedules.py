@@ -93,7 +93,7 @@ async def test_a_schedule_that_groups_follow_stays(ground: Ground) -> None:
     gone = await ground.call("DELETE", path, if_match=1)
 
     assert (kept.status, kept.code) == (409, "schedule_in_use")
-    assert kept.facts == {"groups": 1, "remedy": "change_groups"}
+    assert kept.facts == {"groups": 1, "locks": 0, "rules": 0, "remedy": "change_followers"}
     assert gone.status == 204
 
 
@@ -103,15 +103,19 @@ async def test_a_schedule_that_groups_follow_stays(ground: Ground) -> None:
 async def test_windows_reach_the_hubs_and_names_do_not(
     ground: Ground, edit: dict[str, object], revisions: int
 ) -> None:
-    """Only what decides at a door asks for a revision."""
-    hub = await ground.hub()
+    """Only what decides at a door asks for a revision, of the hubs whose locks follow it."""
+    hub, other = await ground.hub(), await ground.hub()
     made = await office(ground)
+    await ground.lock(other)
+    await ground.group(locks=(await ground.lock(hub),), schedule_id=made["id"])
+    others_before = (await ground.revisions())[other["id"]]
     before = (await ground.revisions())[hub["id"]]
 
     answer = await ground.call("PATCH", f"{SCHEDULES}/{made['id']}", edit, if_match=1)
 
     assert answer.body == made | edit | {"version": 2}
     assert (await ground.revisions())[hub["id"]] - before == revisions
+    assert (await ground.revisions())[other["id"]] == others_before
 
 
 async def test_an_old_version_of_a_schedule_is_refused(ground: Ground) -> None:
