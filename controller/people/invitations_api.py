@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from controller.accounts.api import NewPassword
+from controller.accounts.passwords import LENGTH_MAX, LENGTH_MIN
 from controller.domain.ids import AccountId, PersonId, SiteId
 from controller.domain.roles import Action
 from controller.people.invitations import Acceptance, Invitations
@@ -30,7 +30,9 @@ class AcceptIn(In):
 
     token: Annotated[str, Field(min_length=1, max_length=100, repr=False)]
     name: Annotated[Name | None, Field(description="As the site calls you if left out.")] = None
-    password: NewPassword | None = None
+    password: Annotated[
+        str | None, Field(min_length=LENGTH_MIN, max_length=LENGTH_MAX, repr=False)
+    ] = None
 
 
 class AcceptedOut(Out):
