@@ -45,7 +45,7 @@ from firmware_sim.lock.state import (
     Opening,
     Pin,
 )
-from firmware_sim.outputs import FlashWrite, Noted, Output
+from firmware_sim.outputs import FlashDelete, FlashWrite, Noted, Output
 from firmware_sim.turn import Turn
 from gateway.protocol import frames, wire
 from gateway.protocol.errors import ProtocolError
@@ -87,6 +87,9 @@ def boot(
         occupant=_record(Occupant, held.get(locker.KEY)),
     )
     turn = Turn(_attached(state, held), instant)
+    for key in flash:  # what a factory reset had no power left to delete
+        if key not in (MARK_KEY, pairing.LOG_EPOCH_KEY) and not key.startswith(shelf):
+            turn.emit(FlashDelete(key=key))
     configuration.tidy_memory(turn)
     keypad.start(turn)
     modes.start(turn)

@@ -11,7 +11,8 @@ from firmware_sim.hub.state import HubIdentity
 from firmware_sim.inputs import Received
 from firmware_sim.lock.state import LockIdentity
 from firmware_sim.outputs import Publish
-from gateway.protocol import cose, sealing, sections, wire
+from firmware_sim.phone import Phone
+from gateway.protocol import cose, phone, sealing, sections, wire
 from gateway.protocol.messages import (
     Ack,
     Ask,
@@ -124,6 +125,26 @@ class Cloud:
     def digest(self, tag: bytes) -> bytes:
         """Return what a tag is called at this site."""
         return sealing.tag_digest(tag, self.tag_key)
+
+    def pin_digest(self, pin: str) -> bytes:
+        """Return what a PIN is called at this site."""
+        return sealing.pin_digest(pin, self.tag_key)
+
+    def phone(self, name: str, *, expires_at_s: int = FAR) -> Phone:
+        """Return somebody's phone with a document."""
+        blank = Phone(key=secret(f"phone {name}"))
+        document = phone.AccessDocument(
+            site_id=self.site_id,
+            credential_id=ident(f"phone {name}"),
+            public_key=blank.public_key,
+            issued_at_s=NOON,
+            expires_at_s=expires_at_s,
+        )
+        return replace(blank, document=phone.issue(document, self.signing_key))
+
+    def phone_digest(self, of: Phone) -> bytes:
+        """Return what a digital key is called at this site."""
+        return sealing.phone_digest(of.public_key, self.tag_key)
 
     def hub_identity(self, name: str) -> HubIdentity:
         """Claim a hub."""

@@ -1,11 +1,12 @@
 """The standard site of these tests: who may open what, and when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firmware_sim.inputs import FactoryReset, Press, RadioHeard
-from gateway.protocol.messages import EntryKind
+from gateway.protocol.messages import CommandOutcome, Entry, EntryKind
+from gateway.protocol.sealing import OrderKind
 from gateway.protocol.sections import OfflineGrant, OfflineList, Window
-from tests.firmware_sim.cloud import FAR, Cloud, offline_list, person, weekly
+from tests.firmware_sim.cloud import DOOR, FAR, Cloud, offline_list, person, weekly
 from tests.firmware_sim.world import Hub, Lock, World
 
 ANN = bytes.fromhex("04a1000001")  # may open every lock at all times
@@ -56,6 +57,52 @@ class Scene:
         """Compile and send the plans as a new revision."""
         for hub in self.hubs:
             self.world.deliver(hub, self.cloud.manifest(hub.identity.hub_id))
+
+    def set_door(self, **changes: object) -> None:
+        """Change the first lock's settings."""
+        plan = self.cloud.plans[self.hub.identity.hub_id]
+        door = plan.doors.get(self.lock.name, DOOR)
+        plan.doors[self.lock.name] = replace(door, **changes)  # type: ignore[arg-type]  # a test that names no setting fails at once
+        self.publish()
+
+    def add_person(self, name: str, digest: bytes, *, privileges: int = 0) -> None:
+        """Let somebody in at all times, at every lock and offline at the first."""
+        plan = self.cloud.plans[self.hub.identity.hub_id]
+        plan.people += (person(name, digest, groups=("all",), privileges=privileges or None),)
+        held = plan.lists[self.lock.name]
+        grant = OfflineGrant(credential_digest=digest, privileges=privileges or None)
+        plan.lists[self.lock.name] = replace(held, grants=(*held.grants, grant))
+        self.publish()
+
+    def order(self, kind: OrderKind, *, seconds: int | None = None) -> bytes:
+        """Order something of the first lock; return the command's id."""
+        command_id, command = self.cloud.command(
+            self.hub.identity.hub_id,
+            self.lock.name,
+            issued_ms=self.world.utc_ms,
+            until_ms=self.world.order_until_ms,
+            kind=kind,
+            seconds=seconds,
+        )
+        self.world.deliver(self.hub, command)
+        return command_id
+
+    def outcome(self, command_id: bytes) -> CommandOutcome | None:
+        """Return what became of an order, as far as the cloud knows."""
+        told = [each for each in self.cloud.replies if each.command_id == command_id]
+        return told[-1].outcome if told else None
+
+    def log(self, *, since: int = 0) -> list[Entry]:
+        """Return what the first lock has logged after a sequence, oldest first."""
+        lock_id = self.cloud.lock_id(self.lock.name)
+        committed = {key[2]: one for key, one in self.cloud.entries.items() if key[0] == lock_id}
+        held = {each.sequence: each for each in self.lock.now.log.entries}
+        every = {**committed, **held}
+        return [every[sequence] for sequence in sorted(every) if sequence > since]
+
+    def kinds(self, *, since: int = 0) -> list[EntryKind]:
+        """Return the kinds of what the first lock has logged after a sequence."""
+        return [each.kind for each in self.log(since=since)]
 
     @property
     def hubs(self) -> list[Hub]:
