@@ -167,11 +167,11 @@ class Credentials:
         if before.offline != after.offline:
             actor.require(Action.MANAGE_OFFLINE, site_id)
             require_grantable(after)
-        saved = await repository.save_credential(tx, after, if_match=if_match)
         reaches_doors = replace(before, label="") != replace(after, label="")
         is_shorter = ends_earlier(before.ends_at, after.ends_at)
         if is_shorter or (reaches_doors and not _opens(after, now)):
             await revocations.revoke_credential(tx, site_id, after.id, now=now)
+        saved = await repository.save_credential(tx, after, if_match=if_match)
         await self.end(tx, actor, "credential_edited", saved, now=now, reaches_doors=reaches_doors)
         return saved
 

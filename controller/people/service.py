@@ -102,13 +102,13 @@ class People:
         after = edited(before, edit, now=now)
         require_right(actor, before, after)
         await self._require_seat(tx, before, after, now=now)
-        saved = await repository.save_person(tx, after, if_match=if_match)
         reaches_doors = _stay(before) != _stay(after)
         is_shorter = ends_earlier(before.expires_at, after.expires_at) or starts_later(
             before.starts_at, after.starts_at
         )
         if is_shorter or (reaches_doors and not after.holds_seat(now)):
             await revocations.revoke_people(tx, site_id, [person_id], now=now)
+        saved = await repository.save_person(tx, after, if_match=if_match)
         await self._changes.end(
             tx,
             actor,

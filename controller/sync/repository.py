@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, select, update
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import hubs, locks
 from controller.domain.ids import HubId, SiteId
+from controller.sync import revoked_places
 from gateway.protocol.messages import LockStatus, Status
 
 log = structlog.get_logger()
@@ -113,6 +114,9 @@ async def confirm(
             latest[hub_id] = status
     await _save_numbers(tx, [(known[hub_id], after[hub_id]) for hub_id in latest], now=now)
     await _save_locks(tx, [(after[hub_id], status) for hub_id, status in latest.items()], now=now)
+    if latest:
+        reported = [(after[hub_id].site_id, after[hub_id].id) for hub_id in latest]
+        await revoked_places.mark_off(tx, reported, now=now)
     return after
 
 

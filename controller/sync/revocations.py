@@ -20,6 +20,7 @@ from controller.db.tables.hardware import locks, purges
 from controller.db.tables.people import credentials, revoked_digests
 from controller.db.types import UtcDateTime
 from controller.domain.ids import CredentialId, PersonId, SiteId
+from controller.sync import revoked_places
 from controller.sync.changes import in_batches
 from controller.sync.rights import WAYS
 from gateway.protocol.sections import PURGE_MAX
@@ -52,7 +53,7 @@ async def revoke(
     now: datetime,
     lock_ids: Collection[str] | None = None,
 ) -> None:
-    """Note that credentials lost a right now. Call it while the rows still say at which locks.
+    """Note that credentials lost a right now. Call it while the rows are as before.
 
     Args:
         tx: The change's transaction.
@@ -75,6 +76,7 @@ async def revoke(
     site_id = rows[0].site_id
     if lock_ids is None:
         lock_ids = await _doors(tx, site_id, held)
+    await revoked_places.note(tx, site_id, held, lock_ids, now=now)
     for some in in_batches(lock_ids):
         if len(rows) > PURGE_MAX:
             await _purge_all(tx, site_id, some, now=now)

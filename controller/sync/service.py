@@ -17,6 +17,7 @@ from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import hubs
 from controller.domain.ids import SiteId
 from controller.ports import Bus
+from controller.sync import revoked_places
 from controller.sync.changes import EVERYTHING, Reach, Touched, in_batches, note, reach
 
 LEASE_AGE_MAX: Final = timedelta(hours=24)
@@ -58,6 +59,7 @@ class Sync:
         else:
             for some in in_batches(reached.hub_ids):
                 await tx.execute(raised.where(hubs.c.id.in_(some)))
+        await revoked_places.note_revisions(tx, site_id)
         tx.on_commit(lambda: self._bus.wake(WAKE_HUBS))
         return reached
 

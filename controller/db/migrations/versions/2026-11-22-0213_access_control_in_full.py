@@ -339,6 +339,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "lock_id", "digest", name=op.f("pk_purges")),
     )
     op.create_table(
+        "revocations",
+        sa.Column("site_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("credential_id", sa.String(length=32), nullable=False),
+        sa.Column("person_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("document_issued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["site_id"], ["sites.id"], name=op.f("fk_revocations_site_id_sites")
+        ),
+        sa.PrimaryKeyConstraint("site_id", "number", "digest", name=op.f("pk_revocations")),
+    )
+    with op.batch_alter_table("revocations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_revocations_site_id_credential_id"),
+            ["site_id", "credential_id"],
+            unique=False,
+        )
+    op.create_table(
+        "revocation_locks",
+        sa.Column("site_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("lock_id", sa.String(length=32), nullable=False),
+        sa.Column("hub_id", sa.String(length=32), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=True),
+        sa.Column("hub_confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("site_id", "number", "lock_id", name=op.f("pk_revocation_locks")),
+    )
+    with op.batch_alter_table("revocation_locks", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_revocation_locks_open",
+            ["site_id", "hub_id"],
+            unique=False,
+            sqlite_where=sa.text("confirmed_at IS NULL"),
+            postgresql_where=sa.text("confirmed_at IS NULL"),
+        )
+    op.create_table(
         "pod_locks",
         sa.Column("site_id", sa.String(length=32), nullable=False),
         sa.Column("pod_id", sa.String(length=32), nullable=False),
