@@ -20,9 +20,13 @@ from sqlalchemy import Table, func, insert, select
 from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
+from controller.access.holidays import Holidays
+from controller.access.holidays_api import HolidaysApi
+from controller.access.members import Members
 from controller.access.offline import OfflineRoom
 from controller.access.own import Own
 from controller.access.own_api import OwnApi
+from controller.access.rights_api import RightsApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
 from controller.access.service import Groups
@@ -54,6 +58,7 @@ from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
 from controller.people.credentials_api import CredentialsApi
+from controller.people.custom_pins import CustomPins
 from controller.people.digital_keys import DigitalKeys
 from controller.people.importing import Importing
 from controller.people.pins import Pins
@@ -312,6 +317,7 @@ class Services:
     importing: Importing
     credentials: Credentials
     pins: Pins
+    custom_pins: CustomPins
     digital_keys: DigitalKeys
     hubs: Hubs
     locks: Locks
@@ -321,6 +327,8 @@ class Services:
     enrolments: Enrolments
     schedules: Schedules
     groups: Groups
+    members: Members
+    holidays: Holidays
     cut: list[HubId]  # the hubs that were cut off
 
 
@@ -351,6 +359,7 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
             randomness=randomness,
             guesses=GuessLimit(link),
         ),
+        custom_pins=CustomPins(changes=changes, entitlement=entitlement),
         digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
@@ -362,6 +371,8 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         ),
         schedules=Schedules(changes=changes, ids=ids),
         groups=Groups(changes=changes, ids=ids),
+        members=Members(changes=changes, audit=audit),
+        holidays=Holidays(changes=changes, ids=ids),
         cut=cut,
     )
 
@@ -437,7 +448,9 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
                 digital_keys=made.digital_keys,
             ),
             SchedulesApi(made.schedules),
-            AccessApi(made.groups, made.entitlement),
+            AccessApi(made.groups, made.members),
+            RightsApi(made.entitlement),
+            HolidaysApi(made.holidays),
         ],
         Surroundings(
             db=db,
