@@ -179,3 +179,65 @@ async def test_a_tag_is_found_under_its_holder_only(ground: Ground) -> None:
 
     assert (read.code, edited.code) == ("not_found", "not_found")
     assert (await ground.call("GET", path(pia))).body["items"] == [tag]
+
+
+async def replace(ground: Ground, person: Any, tag: Any, number: str, if_match: int = 1) -> Any:
+    """Give a person another tag instead and return the answer."""
+    where = f"{path(person, tag)}/replacement"
+    return await ground.call("POST", where, {"number": number}, if_match=if_match)
+
+
+@pytest.mark.invariant("A1")
+async def test_a_new_tag_takes_the_place_of_a_lost_one(ground: Ground) -> None:
+    """It has its label, offline access and end, and the lost one is known no more."""
+    pia = await ground.person()
+    more = {"label": "Blue", "offline": True, "ends_at": "2026-06-01T00:00:00Z"}
+    old = await ground.tag(pia, **more)
+    await ground.call("PATCH", path(pia, old), {"blocked": True}, if_match=1)
+
+    answer = await replace(ground, pia, old, CANARY, if_match=2)
+
+    new = answer.body
+    assert (answer.status, new["version"], new["blocked"]) == (201, 1, False)
+    assert {name: new[name] for name in more} == more
+    assert (await ground.call("GET", path(pia))).body["items"] == [new]
+    assert await ground.count(revoked_digests, revoked_at=NOW) == 1
+    raw = bytes.fromhex(CANARY)
+    assert await ground.count(credentials, digest=tag_digest(raw, KEYS.tag_key(OWN))) == 1
+
+
+async def test_a_replacement_that_is_refused_leaves_the_old_tag(ground: Ground) -> None:
+    """A number that is taken or none, and an old version: nothing is half done."""
+    pia, max_ = await ground.person("Pia"), await ground.person("Max")
+    old = await ground.tag(pia)
+    await give(ground, max_, CANARY)
+
+    refused = [
+        await replace(ground, pia, old, CANARY),
+        await replace(ground, pia, old, "04"),
+        await replace(ground, pia, old, "04a1b2c3", if_match=7),
+        await replace(ground, max_, old, "04a1b2c3"),
+    ]
+
+    codes = ["tag_taken", "invalid_tag_number", "stale", "not_found"]
+    assert [one.code for one in refused] == codes
+    assert (await ground.call("GET", path(pia))).body["items"] == [old]
+    assert await ground.count(revoked_digests) == 0
+
+
+async def test_only_a_tag_is_replaced(ground: Ground) -> None:
+    """A PIN or a digital key is made anew."""
+    pia = await ground.person()
+    pin = await ground.make(f"/people/{pia['id']}/pins", {"kind": "generated"})
+
+    refused = await replace(ground, pia, pin, CANARY)
+
+    assert (refused.status, refused.code) == (409, "not_a_tag")
+
+
+async def test_a_person_with_twenty_credentials_can_replace_one(ground: Ground) -> None:
+    """The old one makes room first."""
+    pia = await ground.person()
+    tags = [await ground.tag(pia) for _ in range(20)]
+
+    assert (await replace(ground, pia, tags[0], CANARY)).status == 201
