@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from bench import entries, expiry, redeems
+from bench import decision, entries, expiry, redeems
 from bench.report import Line, machine, table
 
 Benchmark = Callable[[Path], Coroutine[Any, Any, Sequence[Line]]]
@@ -20,6 +20,10 @@ Benchmark = Callable[[Path], Coroutine[Any, Any, Sequence[Line]]]
 BENCHMARKS: Final[Mapping[str, tuple[str, Benchmark]]] = {
     "redeems": ("Redeeming vouchers", lambda folder: redeems.measure(folder, redeems.Size())),
     "entries": ("Taking in entries", lambda folder: entries.measure(folder, entries.Size())),
+    "decision": (
+        "Deciding at a hub that knows 50,000 people",
+        lambda folder: decision.measure(folder, decision.Size()),
+    ),
     "expiry": ("Many sites ending at once", lambda folder: expiry.measure(folder, expiry.Size())),
 }
 

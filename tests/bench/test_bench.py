@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import entries, expiry, redeems
+from bench import decision, entries, expiry, redeems
 from bench.report import Line, machine, table
 
 
@@ -38,6 +38,17 @@ async def test_expiry(tmp_path: Path) -> None:
     lines = await expiry.measure(tmp_path, expiry.Size(ending=5, redeeming=3, rounds=1))
 
     assert [line.unit for line in lines] == ["s", "ms", "ms", "ms", "ms"]
+    assert shares(lines) == [True]
+
+
+async def test_decision(tmp_path: Path) -> None:
+    """A hub answers questions, takes edits and starts again with all it knows."""
+    size = decision.Size(people=500, asks=40, edits=2, rounds=2)
+
+    lines = await decision.measure(tmp_path, size)
+
+    assert [line.unit for line in lines] == ["ms"] * 9
+    assert [line.bar for line in lines].count(5.0) == 2
     assert shares(lines) == [True]
 
 
