@@ -1,7 +1,7 @@
 """Entries: written by the lock, carried by the hub, kept until the cloud has them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_sim.lock import log as lock_log
@@ -182,6 +182,62 @@ def test_a_full_ring_loses_nothing_that_the_hub_has() -> None:
 
     assert sequences(made) == list(range(1, total + 2))
     assert not any(entry.kind is EntryKind.OVERFLOW for entry in made.cloud.entries.values())
+
+
+def check_the_sum(made: Scene) -> int:
+    """Account for every number that the lock ever gave; return how many entries are lost.
+
+    A number is stored in the cloud, still on its way at lock or hub, or declared lost by an
+    OVERFLOW. What is declared and stored as well was not lost: the cloud had it already.
+    """
+    on_its_way = [*made.lock.now.log.entries]
+    on_its_way += [each for log in made.hub.now.journal.logs.values() for each in log.entries]
+    everywhere = [*made.cloud.entries.values(), *on_its_way]
+    there = {each.sequence for each in everywhere if each.kind is not EntryKind.OVERFLOW}
+    declared = {
+        sequence
+        for each in everywhere
+        if each.kind is EntryKind.OVERFLOW
+        for sequence in range(each.sequence - (each.count or 0) + 1, each.sequence + 1)
+    }
+    lost = declared - there
+    assert there | lost == set(range(1, made.lock.now.log.newest + 1))
+    return len(lost)
+
+
+@pytest.mark.invariant("L2", "L8")
+@settings(max_examples=60)
+@given(data=st.data())
+def test_what_a_lock_counted_is_stored_on_its_way_or_declared_lost(data: st.DataObject) -> None:
+    """A ring of eight that turns over again and again while radio, line and acks come and go."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock_log, "CAPACITY", 8)
+        made = scene()
+        for _ in range(data.draw(st.integers(1, 15))):
+            match data.draw(st.sampled_from(["taps", "taps", "radio", "line", "hub", "acks"])):
+                case "taps":
+                    for _ in range(data.draw(st.integers(1, 12))):
+                        made.world.tap(made.lock, BEN)
+                        check_the_sum(made)
+                case "radio":
+                    made.lock.has_radio = not made.lock.has_radio
+                case "line" if made.hub.has_uplink:
+                    made.world.cut_uplink(made.hub)
+                case "line":
+                    made.world.restore_uplink(made.hub)
+                case "hub":
+                    made.world.power_off(made.hub)
+                    made.world.power_on(made.hub)
+                case _:
+                    made.cloud.is_acking = not made.cloud.is_acking
+            made.world.run(data.draw(st.sampled_from([0, 40])))
+            check_the_sum(made)
+
+        heal(made)
+        lost = check_the_sum(made)
+
+    stored = [e for e in made.cloud.entries.values() if e.kind is not EntryKind.OVERFLOW]
+    assert made.lock.now.log.newest == len(stored) + lost
 
 
 @pytest.mark.invariant("L1")
