@@ -1,10 +1,10 @@
 """Who may do what: every route, for everybody, at the own, a foreign and an absent site.
 
 ``TABLE`` is written by hand, apart from the rules in controller/domain/roles.py; a route that is
-missing there fails the first test.
+missing there fails the first test. What stands at the sites is made in scene.py.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,8 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from tests.controller.whole import ABSENT, STICKER, Answer, Whole, sqlite_url, whole
+from tests.controller.scene import Scene, laid, parts, shown
+from tests.controller.whole import ABSENT, Answer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("matrix")]
 
@@ -98,6 +99,8 @@ GET    /sites/{site_id}/seats                               WAP       read,peopl
 GET    /sites/{site_id}/people/{person_id}                  WAP       read,people
 PATCH  /sites/{site_id}/people/{person_id}                  WAP       people
 DELETE /sites/{site_id}/people/{person_id}                  WAP       people
+POST   /sites/{site_id}/people/{person_id}/invitation       WAP       people
+DELETE /sites/{site_id}/people/{person_id}/invitation       WAP       people
 GET    /sites/{site_id}/people/{person_id}/credentials      WAP       read,people
 POST   /sites/{site_id}/people/{person_id}/credentials      WAP       access
 GET    /sites/{site_id}/people/{person_id}/credentials/{credential_id} WAP       read,people
@@ -147,36 +150,6 @@ SCOPES: Final = {
     "vouchers",
     "sites",
 }
-UNKNOWN_CODE: Final = {"code": "00000-00000-00000-00000-00000"}
-KEEPER: Final = {
-    "name": "Keeper",
-    "rights": ["site:read", "hardware:read", "doors:manage", "lock:open", "lock:office"],
-}
-WINDOW: Final = {"weekday": 0, "start_min": 480, "end_min": 1080}
-DEVICE: Final = {"serial": "NEW-1", "activation_code": STICKER}
-LOCK: Final = {
-    "name": "Door",
-    "serial": "LOCK-1",
-    "public_key": "09" + "00" * 31,
-    "secret_code": STICKER,
-    "capacity": 39,
-}
-REPEATER: Final = {"name": "Stairs", "serial": "REP-1"}
-# Bodies that get as far as the object in the path; elsewhere an empty one tells enough.
-BODIES: Final[Mapping[str, Mapping[str, object]]] = {
-    "POST /me/password": {"present": "no such password", "wanted": "another long password"},
-    "POST /tokens": {"name": "t", "scopes": ["read"]},
-    "POST /sites/{site_id}/subscription/preview": UNKNOWN_CODE,
-    "POST /sites/{site_id}/redemptions": UNKNOWN_CODE,
-    "POST /sites/{site_id}/hubs/{hub_id}/replacement": DEVICE,
-    "PATCH /sites/{site_id}/hubs/{hub_id}": {"name": "Other"},
-    "PUT /sites/{site_id}/roles/{account_id}": {"role": "user"},
-    "POST /sites/{site_id}/transfer": {"account_id": ABSENT},
-    "POST /sites/{site_id}/hardware-list/confirmation": {"digest": "0" * 64},
-    "POST /sites/{site_id}/hubs/{hub_id}/repeaters": REPEATER | {"serial": "REP-2"},
-    "POST /sites/{site_id}/hubs/{hub_id}/locks": LOCK | {"serial": "LOCK-2"},
-    "POST /sites/{site_id}/people/{person_id}/credentials": {"number": "00112233"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +177,6 @@ class Row:
         """Return whether its path names a site."""
         return "{site_id}" in self.path
 
-    @property
-    def parts(self) -> list[str]:
-        """Return the names of the ids in the path besides the site's."""
-        names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
-        return [name for name in names if name != "site_id"]
-
 
 def _row(line: str) -> Row:
     method, path, who, scopes = line.split()
@@ -219,93 +186,16 @@ def _row(line: str) -> Row:
 
 ROWS: Final = [_row(line) for line in TABLE.strip().splitlines()]
 SITE_ROWS: Final = [row for row in ROWS if row.is_of_a_site]
-
-
-@dataclass(kw_only=True)
-class Scene:
-    """Two sites in use, one that is not handed over yet, and what stands in them."""
-
-    cloud: Whole
-    own: str
-    fresh: str
-    foreign: str
-    foreign_ids: Mapping[str, str]
-
-    def site_of(self, who: str) -> str:
-        """Return the site that somebody calls the own one."""
-        return self.fresh if who == "I" else self.own
-
-    async def ask(self, row: Row, by: str, ids: Mapping[str, str] | None = None) -> Answer:
-        """Send the request of a row; ids that are not given are nobody's."""
-        known = dict.fromkeys(row.parts, ABSENT) | {"site_id": self.own} | dict(ids or {})
-        body = BODIES.get(row.name, {})
-        return await self.cloud.ask(
-            row.method,
-            row.path.format(**known),
-            None if row.method == "GET" else body,
-            by=by,
-            headers={"If-Match": '"1"'},
-        )
+OPEN: Final = {"POST /sessions", "POST /invitations/accept"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(
     migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
-    """The whole cloud with its sites, for all tests of this file, none of which changes them."""
-    folder = tmp_path_factory.mktemp("cloud")
-    async with whole(sqlite_url(migrated_sqlite, folder), folder) as cloud:
-        own = await cloud.site()
-        fresh, foreign = await cloud.site(owner=None), await cloud.site(owner="neighbour")
-        await cloud.redeem(own, await cloud.code())
-        await _people_it(cloud, own)
-        ids = await _furnish(cloud, foreign)
-        yield Scene(cloud=cloud, own=own, fresh=fresh, foreign=foreign, foreign_ids=ids)
-
-
-async def _people_it(cloud: Whole, site_id: str) -> None:
-    """Give everybody with a letter of its own the role at the owner's site."""
-    site = f"/sites/{site_id}"
-    made = await cloud.make("POST", f"{site}/custom-roles", KEEPER, by="owner")
-    for name, role in (("admin", "admin"), ("super_user", "super_user"), ("keeper", made["id"])):
-        await cloud.join(site_id, name, role)
-    await cloud.join(site_id, "user", "user")
-    for name, seconds in (("former_helper", 1), ("helper", 28_800)):
-        grant = {"email": f"{name}@example.org", "seconds": seconds}
-        await cloud.make("POST", f"{site}/installer-grants", grant, by="owner")
-
-
-async def _furnish(cloud: Whole, site_id: str) -> dict[str, str]:
-    """Make one of everything at the neighbour's site, and return the ids."""
-    site, made = f"/sites/{site_id}", {"site_id": site_id}
-
-    async def make(name: str, path: str, body: object, by: str = "neighbour") -> None:
-        made[name] = (await cloud.make("POST", path, body, by=by))["id"]
-
-    await make("person_id", f"{site}/people", {"name": "Pia", "subscribed": True})
-    person = f"{site}/people/{made['person_id']}"
-    await make("credential_id", f"{person}/credentials", {"number": "04A1B2C3D4"})
-    await make("schedule_id", f"{site}/schedules", {"name": "Day", "windows": [WINDOW]})
-    group = {"name": "All", "schedule_id": made["schedule_id"]}
-    await make("group_id", f"{site}/access-groups", group)
-    await make("hub_id", f"{site}/hubs", {"name": "Hub", **DEVICE, "serial": "HUB-1"})
-    await make("lock_id", f"{site}/hubs/{made['hub_id']}/locks", LOCK)
-    await make("repeater_id", f"{site}/hubs/{made['hub_id']}/repeaters", REPEATER)
-    await make("command_id", f"{site}/locks/{made['lock_id']}/open", None)
-    groups = f"{site}/access-groups/{made['group_id']}"
-    for kind in ("person", "lock"):
-        member = {"person": "people", "lock": "locks"}[kind]
-        await cloud.make("PUT", f"{groups}/{member}/{made[f'{kind}_id']}", by="neighbour")
-    batch = {"product": {"kind": "plan", "plan": "pro", "users": 1, "term_days": 1}, "count": 1}
-    minted = await cloud.make(
-        "POST", "/voucher-batches", batch | {"redeem_until": "2027-01-01T00:00:00Z"}, by="rival"
-    )
-    made |= {"batch_id": minted["id"], "voucher_id": minted["codes"][0]["voucher_id"]}
-    token = {"name": "t", "scopes": ["read"]}
-    await make("token_id", "/tokens", token)
-    made["session_id"] = (await cloud.make("GET", "/sessions", by="neighbour"))[0]["id"]
-    made["account_id"] = (await cloud.make("GET", "/me", by="neighbour"))["account_id"]
-    return made
+    """The whole cloud with its sites, for all tests of this file."""
+    async with laid(migrated_sqlite, tmp_path_factory.mktemp("cloud")) as made:
+        yield made
 
 
 def is_absent_site(answer: Answer) -> bool:
@@ -319,13 +209,6 @@ def lets_in(answer: Answer) -> bool:
     return not refused and not is_absent_site(answer)
 
 
-def shown(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-    """Return all of an answer that may not differ."""
-    passing = {"x-request-id", "date", "ratelimit"}
-    kept = {name: value for name, value in answer.headers.items() if name.lower() not in passing}
-    return answer.status, answer.raw, kept
-
-
 async def test_every_route_is_in_the_table(scene: Scene) -> None:
     """What the document names and what the table names are the same."""
     document = (await scene.cloud.ask("GET", "/openapi.json")).body
@@ -336,7 +219,12 @@ async def test_every_route_is_in_the_table(scene: Scene) -> None:
         if method in {"get", "post", "put", "patch", "delete"}
     }
 
-    assert documented == {row.name for row in ROWS} | {"POST /sessions"}
+    assert documented == {row.name for row in ROWS} | OPEN
+
+
+async def test_something_of_each_kind_stands_at_the_neighbours(scene: Scene) -> None:
+    """Whatever a path names has an id there that is somebody's, or nothing would be foreign."""
+    assert {part for row in ROWS for part in parts(row.path)} <= set(scene.foreign_ids)
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -344,7 +232,7 @@ async def test_everybody_may_what_the_table_says_and_nothing_else(scene: Scene, 
     """Every route lets in exactly those whom the table names, each at the own site."""
     wrong = []
     for row in ROWS:
-        answer = await scene.ask(row, WHO[who], {"site_id": scene.site_of(who)})
+        answer = await scene.ask(row.name, WHO[who], {"site_id": scene.site_of(who)})
         # Whoever may look at the subscription of a site that waits is told what it waits for.
         waits = answer.status == 409 and answer.code == "site_not_released"
         if lets_in(answer) != (row.lets(who) or waits) or answer.status >= 500:
@@ -354,8 +242,8 @@ async def test_everybody_may_what_the_table_says_and_nothing_else(scene: Scene, 
 
 
 async def test_nobody_is_let_in_without_signing_in(scene: Scene) -> None:
-    """Every route but the one that signs in asks who is there, and tells nothing else."""
-    answers = {row.name: shown(await scene.ask(row, "nobody")) for row in ROWS}
+    """Every route of the table asks who is there, and tells nothing else."""
+    answers = {row.name: shown(await scene.ask(row.name, "nobody")) for row in ROWS}
 
     assert {status for status, _, _ in answers.values()} == {401}
     assert len({body for _, body, _ in answers.values()}) == 1
@@ -366,8 +254,8 @@ async def test_nobody_is_let_in_without_signing_in(scene: Scene) -> None:
 async def test_a_foreign_site_is_exactly_like_an_absent_one(scene: Scene, who: str) -> None:
     """Status, bytes and headers tell nobody whether a site exists that is not the own one."""
     for row in SITE_ROWS:
-        there = await scene.ask(row, WHO[who], scene.foreign_ids)
-        nowhere = await scene.ask(row, WHO[who], dict(scene.foreign_ids) | {"site_id": ABSENT})
+        there = await scene.ask(row.name, WHO[who], scene.foreign_ids)
+        nowhere = await scene.ask(row.name, WHO[who], dict(scene.foreign_ids) | {"site_id": ABSENT})
 
         assert shown(there) == shown(nowhere), row.name
         assert is_absent_site(there), row.name
@@ -377,9 +265,9 @@ async def test_a_foreign_site_is_exactly_like_an_absent_one(scene: Scene, who: s
 async def test_a_foreign_object_is_exactly_like_an_absent_one(scene: Scene) -> None:
     """Ids of others' objects, asked for at the own site, answer as ids that nobody has."""
     ids = {name: value for name, value in scene.foreign_ids.items() if name != "site_id"}
-    for row in [row for row in ROWS if row.parts and row.who != "O"]:
+    for row in [row for row in ROWS if parts(row.path) and row.who != "O"]:
         by = "supplier" if row.who == "S" else "owner"
-        there, nowhere = await scene.ask(row, by, ids), await scene.ask(row, by)
+        there, nowhere = await scene.ask(row.name, by, ids), await scene.ask(row.name, by)
 
         assert shown(there) == shown(nowhere), row.name
         # Entries outlive their lock, so asking what is missing of an unknown one is no mistake.
@@ -395,7 +283,7 @@ async def test_a_token_may_what_its_scope_says_and_nothing_else(scene: Scene, sc
         body = {"name": scope, "scopes": [scope]}
         tokens[by] = (await scene.cloud.make("POST", "/tokens", body, by=by))["token"]
     for row in ROWS:
-        answer = await scene.ask(row, tokens["supplier" if row.who == "S" else "owner"])
+        answer = await scene.ask(row.name, tokens["supplier" if row.who == "S" else "owner"])
         if lets_in(answer) != (scope in row.scopes):
             wrong.append((row.name, answer.status, answer.body))
 

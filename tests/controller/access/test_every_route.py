@@ -4,6 +4,7 @@
 the first test.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ REPEATERS = HUB + "/repeaters"
 REPEATER = REPEATERS + "/{repeater_id}"
 LOCK = SITE + "/locks/{lock_id}"
 SCHEDULE = SITE + "/schedules/{schedule_id}"
+HOLIDAY = SITE + "/holidays/{holiday_id}"
 GROUP = SITE + "/access-groups/{group_id}"
 WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
 DEVICE = {"serial": "NEW-1", "activation_code": STICKER}
@@ -119,7 +121,11 @@ CASES = [
     read(GROUP),
     read(GROUP + "/people"),
     read(GROUP + "/locks"),
+    read(SITE + "/holidays"),
+    read(HOLIDAY),
     read(PERSON + "/locks/{lock_id}/why"),
+    read(PERSON + "/access"),
+    read(LOCK + "/access"),
     read(LOCK + "/offline-list"),
     add(SITE + "/people", "person_added", {"name": "New", "subscribed": True}),
     Case(
@@ -130,6 +136,7 @@ CASES = [
     add(HUB + "/locks", "lock_registered", LOCK_BODY),
     add(REPEATERS, "repeater_added", {"name": "New", "serial": "NEW-3"}),
     add(SITE + "/schedules", "schedule_added", {"name": "New", "windows": [WINDOW]}),
+    add(SITE + "/holidays", "holiday_added", {"name": "New", "starts_on": "2026-12-25"}),
     add(SITE + "/access-groups", "group_added", {"name": "New"}),
     Case(method="POST", path=LOCK + "/open", key=True, audit="lock_open_ordered"),
     Case(
@@ -156,15 +163,29 @@ CASES = [
     edit(LOCK, "lock_edited", {"open_s": 240}),
     edit(REPEATER, "repeater_edited", {"name": "Stairs"}),
     edit(SCHEDULE, "schedule_edited", {"windows": [WINDOW, WINDOW | {"weekday": 1}]}),
+    edit(HOLIDAY, "holiday_edited", {"days": 2}),
     edit(GROUP, "group_edited", {"schedule_id": None}),
     Case(method="DELETE", path=GROUP + "/people/{person_id}", audit="group_left"),
     Case(method="PUT", path=GROUP + "/people/{person_id}", audit="group_joined"),
     Case(method="DELETE", path=GROUP + "/locks/{lock_id}", audit="group_lost_lock"),
     Case(method="PUT", path=GROUP + "/locks/{lock_id}", audit="group_gained_lock"),
+    Case(
+        method="PATCH",
+        path=GROUP + "/people",
+        body={"remove_ids": ["{person_id}"]},
+        audit="group_left",
+    ),
+    Case(
+        method="PATCH",
+        path=GROUP + "/locks",
+        body={"remove_ids": ["{lock_id}"]},
+        audit="group_lost_lock",
+    ),
     remove(CREDENTIAL, "credential_deleted"),
     remove(PERSON, "person_deleted"),
     remove(GROUP, "group_deleted"),
     remove(SCHEDULE, "schedule_deleted"),
+    remove(HOLIDAY, "holiday_deleted"),
     remove(LOCK, "lock_deleted"),
     remove(REPEATER, "repeater_deleted"),
     Case(
@@ -206,6 +227,8 @@ async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
     made.keep("repeater_id", await ground.make(f"/hubs/{hub['id']}/repeaters", body, **at))
     body = {"name": "Office", "windows": [WINDOW]}
     schedule = made.keep("schedule_id", await ground.make("/schedules", body, **at))
+    body = {"name": "May Day", "starts_on": "2026-05-01"}
+    made.keep("holiday_id", await ground.make("/holidays", body, **at))
     body = {"name": "Staff", "schedule_id": schedule["id"]}
     group = made.keep("group_id", await ground.make("/access-groups", body, **at))
     for kind, member in (("people", person), ("locks", lock)):
@@ -217,11 +240,14 @@ async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
 
 
 async def ask(ground: Ground, case: Case, ids: Mapping[str, str], version: int = 1) -> Answer:
-    """Send the request of a case, with these ids in the path."""
+    """Send the request of a case, with these ids in path and body."""
+    body = json.dumps(case.body)
+    for name, each in ids.items():
+        body = body.replace("{" + name + "}", each)
     return await ground.call(
         case.method,
         case.path.format(**ids),
-        case.body,
+        json.loads(body),
         if_match=version if case.edits else None,
         key=f"k{next(ground.numbers)}" if case.key else None,
         sheet=case.sheet,
@@ -331,20 +357,32 @@ async def test_a_foreign_object_is_like_an_absent_one(ground: Ground) -> None:
 
 @pytest.mark.invariant("T1")
 async def test_a_foreign_id_in_a_body_is_like_an_absent_one(ground: Ground) -> None:
-    """A schedule of another site cannot be followed, nor found out."""
+    """What another site has can neither be followed nor put in, nor found out."""
     own, foreign = await scene(ground), await scene(ground, FOREIGN, "bob")
-    group = GROUP.format(**own.ids)
-    for method, path, version in (
-        ("POST", SITE.format(**own.ids) + "/access-groups", None),
-        ("PATCH", group, own.versions[own.ids["group_id"]]),
-    ):
-        answers = [
-            await ground.call(method, path, {"name": "X", "schedule_id": one}, if_match=version)
-            for one in (foreign.ids["schedule_id"], ABSENT)
-        ]
+    group, version = GROUP.format(**own.ids), own.versions[own.ids["group_id"]]
+    before = await dump(ground)
+    bodies: list[tuple[str, str, int | None, str, str]] = [
+        ("POST", SITE.format(**own.ids) + "/access-groups", None, "schedule_id", "schedule_id"),
+        ("PATCH", group, version, "schedule_id", "schedule_id"),
+        ("PATCH", group + "/people", None, "person_id", "add_ids.0"),
+        ("PATCH", group + "/people", None, "person_id", "remove_ids.0"),
+        ("PATCH", group + "/locks", None, "lock_id", "add_ids.0"),
+        ("PATCH", group + "/locks", None, "lock_id", "remove_ids.0"),
+    ]
+    for method, path, if_match, kind, place in bodies:
+        answers = []
+        for one in (foreign.ids[kind], ABSENT):
+            field, is_list = place.split(".")[0], "." in place
+            body: dict[str, object] = {field: [one] if is_list else one}
+            if method == "POST":
+                body["name"] = "X"
+            answers.append(await ground.call(method, path, body, if_match=if_match))
 
-        assert answers[0].status == 404
+        assert answers[0].status == 404, place
+        assert answers[0].facts["field"] == place
         assert answers[0].body == answers[1].body
+
+    assert await dump(ground) == before
 
 
 @pytest.mark.invariant("T1")
@@ -366,7 +404,7 @@ async def test_a_foreign_site_is_like_an_absent_one(ground: Ground) -> None:
     [
         ("ian", {"hubs", "locks"}),
         ("uma", set()),
-        ("ada", {"people", "hubs", "locks", "schedules", "access-groups"}),
+        ("ada", {"people", "hubs", "locks", "schedules", "holidays", "access-groups"}),
     ],
 )
 @pytest.mark.invariant("T3")
@@ -378,6 +416,7 @@ async def test_a_role_sees_and_changes_only_what_is_its_own(
         "people": {"name": "New"},
         "hubs": {"name": "New", **DEVICE},
         "schedules": {"name": "New", "windows": [WINDOW]},
+        "holidays": {"name": "New", "starts_on": "2026-12-25"},
         "access-groups": {"name": "New"},
     }
     seen = {
