@@ -27,6 +27,7 @@ from controller.accounts.guessing import GuessLimit
 from controller.accounts.passwords import Passwords
 from controller.accounts.service import Accounts, TokenAuthenticator
 from controller.activity.api import ActivityApi
+from controller.activity.incidents_api import IncidentsApi
 from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.db.engine import Database
@@ -41,13 +42,15 @@ from controller.hardware.device_api import DeviceApi
 from controller.hardware.locks import Locks
 from controller.hardware.locks_api import LocksApi
 from controller.hardware.orders_api import OrdersApi
-from controller.hardware.release import Releases
+from controller.hardware.release import Departures, Releases
 from controller.hardware.repeaters import Repeaters
 from controller.hardware.repeaters_api import RepeatersApi
 from controller.hardware.service import Cut, DeviceAddresses, Hubs
+from controller.hardware.watch import Watch
 from controller.inbound import Inbound
 from controller.keys import Keys
 from controller.notifications.mail import MailRoom, post_of
+from controller.notifications.service import Notifications
 from controller.people.api import PeopleApi
 from controller.people.changes import Changes
 from controller.people.credentials import Credentials
@@ -132,6 +135,9 @@ class Cloud:
         self._audit = Audit(ports.ids)
         self._passwords = Passwords(ports.threads, ports.randomness)
         self._sync = Sync(ports.bus)
+        self._notifications = Notifications(
+            audit=self._audit, ids=ports.ids, bus=ports.bus, link=ports.link
+        )
         self._doors = _doors(keys, ports, self._catalogue, self._audit, self._sync)
         self._answers = AnswerBook(
             db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link
@@ -155,7 +161,12 @@ class Cloud:
             limiter=RateLimiter(self._ports.link),
             denials=DenialBook(self._db, self._audit),
         )
-        apis = (*self._site_apis(), *self._door_apis(cut), ActivityApi())
+        apis = (
+            *self._site_apis(),
+            *self._door_apis(cut),
+            ActivityApi(),
+            IncidentsApi(self._audit),
+        )
         return build(apis, surroundings, link=self._ports.link, ids=self._ports.ids, facts=facts)
 
     def claims(self) -> Application:
@@ -187,6 +198,8 @@ class Cloud:
             link_clock=self._ports.link,
             threads=self._ports.threads,
             bus=self._ports.bus,
+            departures=Departures(sync=self._sync, audit=self._audit),
+            audience=self._notifications,
         )
 
     def mail_room(self, address: str) -> MailRoom:
@@ -202,7 +215,14 @@ class Cloud:
             due=Due(self._audit, self._sync),
             sync=self._sync,
             answers=self._answers,
-            others={"enrol": self._doors.enrolments.finish},
+            others={
+                "enrol": self._doors.enrolments.finish,
+                "watch": Watch(
+                    link=self._ports.link,
+                    calendar=self._ports.calendar,
+                    audience=self._notifications,
+                ),
+            },
         )
 
     def _site_apis(self) -> tuple[Api, ...]:
@@ -274,12 +294,7 @@ class Cloud:
             ),
             LocksApi(
                 Locks(changes=changes, keys=keys, ids=ids),
-                Releases(
-                    changes=changes,
-                    entitlement=entitlement,
-                    sync=self._sync,
-                    audit=self._audit,
-                ),
+                Releases(changes=changes, entitlement=entitlement),
             ),
             RepeatersApi(Repeaters(changes=changes, ids=ids)),
             OrdersApi(doors.orders),

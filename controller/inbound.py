@@ -11,12 +11,13 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from controller.access.enrolments import note_presented
-from controller.activity.service import Arrival, take_in
+from controller.activity.service import Arrival, Audience, take_in
 from controller.db.engine import Database, is_passing
 from controller.delivery import commands
 from controller.delivery import repository as delivery
 from controller.delivery.seals import Signed, all_signed, signed
 from controller.delivery.service import Delivery
+from controller.hardware.release import Departures
 from controller.keys import Keys
 from controller.ports import Bus, Calendar, LinkClock, Overloaded, Threads
 from controller.sync import queries
@@ -49,6 +50,8 @@ class Inbound:
         link_clock: LinkClock,
         threads: Threads,
         bus: Bus,
+        departures: Departures,
+        audience: Audience,
     ) -> None:
         self._db = database
         self._delivery = documents
@@ -57,6 +60,8 @@ class Inbound:
         self._link_clock = link_clock
         self._threads = threads
         self._bus = bus
+        self._departures = departures
+        self._audience = audience
         self._device_keys: OrderedDict[str, _HeldKey] = OrderedDict()
 
     async def admit(self, hub_id: str) -> bool:
@@ -154,12 +159,15 @@ class Inbound:
             known = [(hubs[up.hub_id], up.message) for up in uplinks if up.hub_id in hubs]
             reports = [(hub.id, said) for hub, said in known if isinstance(said, Status)]
             hubs = await sync.confirm(tx, reports, hubs, now=now)
+            places = {(hubs[hub_id].site_id, hub_id) for hub_id, _ in reports if hub_id in hubs}
+            await self._departures.finish(tx, places, now=now)
             arrivals = [
                 Arrival(site_id=hub.site_id, hub_id=hub.id, batch=said)
                 for hub, said in known
                 if isinstance(said, Batch)
             ]
-            await take_in(tx, arrivals, now=now)
+            happened = await take_in(tx, arrivals, now=now)
+            await self._audience.note(tx, happened, now=now)
             await note_presented(tx, arrivals, now=now)
             for hub, said in known:
                 if isinstance(said, Reply):

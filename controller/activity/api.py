@@ -43,6 +43,7 @@ class EntryOut(Out):
     hub_at: Annotated[datetime | None, Field(description="When its hub heard of it.")]
     received_at: Annotated[datetime, Field(description="When it was stored here.")]
     credential_id: CredentialId | None
+    credential_kind: Annotated[str | None, Field(examples=["tag", "digital_key", "pin"])]
     person_id: PersonId | None
     person_name: str | None
     command_id: CommandId | None
@@ -52,8 +53,11 @@ class EntryOut(Out):
     def of(cls, entry: EntryShown) -> Self:
         """Return an entry as it is shown."""
         shown = {field.name: getattr(entry, field.name) for field in fields(EntryShown)}
-        reason = None if entry.reason is None else entry.reason.name.lower()
-        return cls(**shown | {"kind": entry.kind.name.lower(), "reason": reason})
+        named = {
+            name: None if shown[name] is None else shown[name].name.lower()
+            for name in ("kind", "reason", "credential_kind")
+        }
+        return cls(**shown | named)
 
 
 class GapOut(Out):
@@ -63,6 +67,7 @@ class GapOut(Out):
     first: Annotated[int, Field(description="First missing sequence.")]
     last: int
     count: int
+    lost: Annotated[int, Field(description="Of these, as the lock says, never to come.")]
 
 
 class GapsOut(Out):
@@ -103,7 +108,13 @@ class ActivityApi:
             found = await queries.gaps(tx, site_id, lock_id=lock_id, limit=GAPS_MAX)
         return GapsOut(
             items=[
-                GapOut(log_epoch=gap.log_epoch, first=gap.first, last=gap.last, count=gap.count)
+                GapOut(
+                    log_epoch=gap.log_epoch,
+                    first=gap.first,
+                    last=gap.last,
+                    count=gap.count,
+                    lost=gap.lost,
+                )
                 for gap in found
             ]
         )

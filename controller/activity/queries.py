@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Row, func, select, tuple_
 
 from controller.db.engine import ReadSession
-from controller.db.tables.activity import entries
+from controller.db.tables.activity import entries, entry_logs
 from controller.db.tables.hardware import locks
 from controller.db.tables.people import people
 from controller.domain.ids import CommandId, CredentialId, LockId, PersonId, SiteId
-from gateway.protocol.messages import DenyReason, EntryKind
+from gateway.protocol.messages import FIRST_INCIDENT, CredentialKind, DenyReason, EntryKind
 
 Place = tuple[datetime, str, int, int]
 """Where an entry stands in the list: when it was received, lock, log epoch, sequence."""
@@ -32,6 +32,7 @@ class EntryShown:
     hub_at: datetime | None
     received_at: datetime
     credential_id: CredentialId | None
+    credential_kind: CredentialKind | None
     person_id: PersonId | None
     person_name: str | None
     command_id: CommandId | None
@@ -51,6 +52,12 @@ class Gap:
     log_epoch: int
     first: int  # sequence
     last: int
+    declared: int  # lost for good, by the OVERFLOW behind it; that one stands for itself too
+
+    @property
+    def lost(self) -> int:
+        """How many of the missing are never to come."""
+        return min(self.count, self.declared - 1) if self.declared else 0
 
     @property
     def count(self) -> int:
@@ -67,7 +74,7 @@ async def site_entries(
     lock_id: LockId | None = None,
     person_id: PersonId | None = None,
 ) -> list[EntryShown]:
-    """Return entries of a site, those that arrived last first.
+    """Return entries of a site, those that arrived last first, without incidents.
 
     Args:
         tx: The view to read in.
@@ -90,7 +97,7 @@ async def site_entries(
         .outerjoin(
             people, (people.c.site_id == entries.c.site_id) & (people.c.id == entries.c.person_id)
         )
-        .where(entries.c.site_id == site_id)
+        .where(entries.c.site_id == site_id, entries.c.kind < int(FIRST_INCIDENT))
         .limit(limit)
     )
     order = (
@@ -110,16 +117,32 @@ async def site_entries(
 
 
 async def gaps(tx: ReadSession, site_id: SiteId, *, lock_id: LockId, limit: int) -> list[Gap]:
-    """Return what is missing of a lock's entries, by log epoch and sequence.
+    """Return what is missing of a lock's log, by log epoch and sequence.
 
-    A lock numbers its entries from 1 without gaps. What lies before the first that is here, or
-    between two, has not arrived yet or is lost; an OVERFLOW entry behind it says how many are.
+    A lock numbers its entries and incidents from 1 without gaps. What lies before the first that is
+    here, or between two, has not arrived yet or is lost; an OVERFLOW entry behind it says how many
+    are. What the plan's retention has removed is not missing.
     """
-    before = func.lag(entries.c.sequence, 1, 0).over(
+    removed = (
+        select(entry_logs.c.removed_up_to)
+        .where(
+            entry_logs.c.site_id == entries.c.site_id,
+            entry_logs.c.lock_id == entries.c.lock_id,
+            entry_logs.c.log_epoch == entries.c.log_epoch,
+        )
+        .scalar_subquery()
+    )
+    before = func.lag(entries.c.sequence).over(
         partition_by=entries.c.log_epoch, order_by=entries.c.sequence
     )
     numbered = (
-        select(entries.c.log_epoch, entries.c.sequence, before.label("before"))
+        select(
+            entries.c.log_epoch,
+            entries.c.sequence,
+            entries.c.kind,
+            entries.c["count"].label("told"),
+            func.coalesce(before, removed, 0).label("before"),
+        )
         .where(entries.c.site_id == site_id, entries.c.lock_id == lock_id)
         .subquery()
     )
@@ -135,6 +158,7 @@ async def gaps(tx: ReadSession, site_id: SiteId, *, lock_id: LockId, limit: int)
             log_epoch=row.log_epoch,
             first=row.before + 1,
             last=row.sequence - 1,
+            declared=(row.told or 0) if row.kind == EntryKind.OVERFLOW else 0,
         )
         for row in rows
     ]
@@ -153,6 +177,9 @@ def _shown(row: Row[Any]) -> EntryShown:
         hub_at=row.hub_at,
         received_at=row.received_at,
         credential_id=row.credential_id,
+        credential_kind=(
+            None if row.credential_kind is None else CredentialKind(row.credential_kind)
+        ),
         person_id=row.person_id,
         person_name=row.person_name,
         command_id=row.command_id,

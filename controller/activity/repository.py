@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.db.engine import Session
-from controller.db.tables.activity import entries
+from controller.db.tables.activity import entries, entry_logs
 from controller.db.tables.hardware import locks
 from controller.db.tables.people import credentials
 from controller.domain.ids import CredentialId, LockId, PersonId, SiteId
@@ -29,11 +29,15 @@ async def locks_of(
 ) -> set[tuple[SiteId, LockId]]:
     """Return which of these locks belong to which of these sites.
 
-    A lock that was deleted still belongs to the site that has entries of it: its last ones may
-    come late.
+    A lock that is gone still belongs to the site that keeps its log: its last entries may come
+    late.
     """
     found: set[tuple[SiteId, LockId]] = set()
-    for table, column in ((locks, locks.c.id), (entries, entries.c.lock_id)):
+    for table, column in (
+        (locks, locks.c.id),
+        (entry_logs, entry_logs.c.lock_id),
+        (entries, entries.c.lock_id),
+    ):
         missing = set(lock_ids) - {lock_id for _, lock_id in found}
         if missing:
             rows = await tx.execute(
@@ -67,8 +71,8 @@ async def holders(
     }
 
 
-async def add(tx: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Write entries; those that are there already stay as they are.
+async def add(tx: Session, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write entries and return those that are new; the others stay as they are.
 
     The primary key (site, lock, log epoch, sequence) decides, whoever else is writing. The rows
     go in its order, so that two writers of the same entries wait for each other and never in a
@@ -76,10 +80,12 @@ async def add(tx: Session, rows: Sequence[dict[str, Any]]) -> None:
     """
     assert len(rows) <= ROWS_MAX, "a write batch has its bound"
     if not rows:
-        return
+        return []
     insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     key = [column.name for column in entries.primary_key]
-    await tx.execute(
-        insert(entries).on_conflict_do_nothing(),
-        sorted(rows, key=lambda row: [row[name] for name in key]),
+    by_key = {tuple(row[name] for name in key): row for row in rows}
+    written = await tx.execute(
+        insert(entries).on_conflict_do_nothing().returning(*entries.primary_key),
+        [row for _, row in sorted(by_key.items())],
     )
+    return [by_key[tuple(each)] for each in written]

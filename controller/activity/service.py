@@ -7,16 +7,17 @@ batch may come any number of times, in any order, to any number of controllers.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
-from controller.activity import repository
+from controller.activity import incidents, repository
 from controller.activity.repository import Holder
 from controller.db.engine import Session
-from controller.domain.ids import HubId, LockId, SiteId
+from controller.domain.happenings import Happening
+from controller.domain.ids import HubId, LockId, PersonId, SiteId
 from controller.domain.instants import from_seconds, to_seconds
-from gateway.protocol.messages import Batch, Entry
+from gateway.protocol.messages import FIRST_INCIDENT, Batch, DenyReason, Entry, EntryKind
 
 log = structlog.get_logger()
 
@@ -33,11 +34,19 @@ class Arrival:
     batch: Batch
 
 
-async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) -> int:
-    """Write the entries of some batches and return how many were dropped.
+class Audience(Protocol):
+    """Is told what is new; features above provide it."""
 
-    Dropped is what is not for this hub to tell: entries of a lock that is not of its site and
-    never was. Whose credential it was is looked up once and kept with the entry.
+    async def note(self, tx: Session, happenings: Sequence[Happening], *, now: datetime) -> None:
+        """Take what this transaction has written down for the first time."""
+        ...
+
+
+async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) -> list[Happening]:
+    """Write the entries of some batches, and what they tell of incidents; return what is new.
+
+    What is not for this hub to tell is dropped: entries of a lock that is not of its site and never
+    was. Whose credential it was is looked up once and kept with the entry.
 
     Args:
         tx: The transaction; only after its commit may anything be acknowledged.
@@ -46,7 +55,7 @@ async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) ->
     """
     told = [(arrival, entry) for arrival in arrivals for entry in arrival.batch.entries]
     if not told:
-        return 0
+        return []
     site_ids = {arrival.site_id for arrival in arrivals}
     ours = await repository.locks_of(tx, site_ids, {entry.lock_id.hex() for _, entry in told})
     kept: list[tuple[Arrival, Entry]] = []
@@ -54,9 +63,12 @@ async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) ->
     for arrival, entry in told:
         is_ours = (arrival.site_id, LockId(entry.lock_id.hex())) in ours
         (kept if is_ours else foreign).append((arrival, entry))
+    if foreign:
+        hub_ids = sorted({arrival.hub_id for arrival, _ in foreign})
+        log.warning("foreign_entries_dropped", entries=len(foreign), hub_ids=hub_ids)
     digests = {entry.credential_digest for _, entry in kept if entry.credential_digest}
     holders = await repository.holders(tx, site_ids, digests)
-    await repository.add(
+    new = await repository.add(
         tx,
         [
             _row(
@@ -65,10 +77,26 @@ async def take_in(tx: Session, arrivals: Sequence[Arrival], *, now: datetime) ->
             for arrival, entry in kept
         ],
     )
-    if foreign:
-        hub_ids = sorted({arrival.hub_id for arrival, _ in foreign})
-        log.warning("foreign_entries_dropped", entries=len(foreign), hub_ids=hub_ids)
-    return len(foreign)
+    return [
+        *(_happening(row) for row in new if row["kind"] < FIRST_INCIDENT),
+        *await incidents.of_logs(tx, new, now=now),
+        *await incidents.of_wrong_pins(tx, new, now=now),
+    ]
+
+
+def _happening(row: dict[str, Any]) -> Happening:
+    reason = row["reason"]
+    return Happening(
+        site_id=row["site_id"],
+        id=f"{row['lock_id']} {row['log_epoch']} {row['sequence']}",
+        kind=EntryKind(row["kind"]).name.lower(),
+        at=row["at"],
+        lock_id=LockId(row["lock_id"]),
+        hub_id=row["hub_id"],
+        person_id=None if row["person_id"] is None else PersonId(row["person_id"]),
+        reason=None if reason is None else DenyReason(reason).name.lower(),
+        count=row["count"],
+    )
 
 
 def _row(arrival: Arrival, entry: Entry, holder: Holder | None, now: datetime) -> dict[str, Any]:
@@ -90,4 +118,5 @@ def _row(arrival: Arrival, entry: Entry, holder: Holder | None, now: datetime) -
         "person_id": holder.person_id if holder else None,
         "command_id": None if command_id is None else command_id.hex(),
         "count": entry.count,
+        "credential_kind": None if entry.credential_kind is None else int(entry.credential_kind),
     }

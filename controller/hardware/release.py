@@ -51,13 +51,9 @@ class Release:
 class Releases:
     """Lets locks leave their sites."""
 
-    def __init__(
-        self, *, changes: Changes, entitlement: Entitlement, sync: Sync, audit: Audit
-    ) -> None:
+    def __init__(self, *, changes: Changes, entitlement: Entitlement) -> None:
         self._changes = changes
         self._entitlement = entitlement
-        self._sync = sync
-        self._audit = audit
 
     async def begin(
         self,
@@ -123,6 +119,42 @@ class Releases:
         await self._end(tx, actor, release, now=now, reaches_doors=site.active)
         return release
 
+    async def _end(
+        self,
+        tx: Session,
+        actor: Actor,
+        release: Release,
+        *,
+        now: datetime,
+        reaches_doors: bool = True,
+    ) -> None:
+        lock = release.lock
+        await self._changes.end(
+            tx,
+            actor,
+            "lock_deleted" if release.is_gone else "lock_released",
+            site_id=lock.site_id,
+            object_kind="lock",
+            object_id=lock.id,
+            now=now,
+            facts={
+                "name": lock.name,
+                "serial": lock.serial,
+                "hub_id": lock.hub_id,
+                "may_open_to": release.may_open_to,
+                "warning": release.warning,
+            },
+            reaches_doors=reaches_doors,
+        )
+
+
+class Departures:
+    """Lets go of the locks that have confirmed to hold nothing any more."""
+
+    def __init__(self, *, sync: Sync, audit: Audit) -> None:
+        self._sync = sync
+        self._audit = audit
+
     async def finish(
         self, tx: Session, places: Collection[tuple[SiteId, HubId]], *, now: datetime
     ) -> int:
@@ -154,34 +186,6 @@ class Releases:
                 facts={"name": lock.name, "serial": lock.serial, "hub_id": lock.hub_id},
             )
         return len(gone)
-
-    async def _end(
-        self,
-        tx: Session,
-        actor: Actor,
-        release: Release,
-        *,
-        now: datetime,
-        reaches_doors: bool = True,
-    ) -> None:
-        lock = release.lock
-        await self._changes.end(
-            tx,
-            actor,
-            "lock_deleted" if release.is_gone else "lock_released",
-            site_id=lock.site_id,
-            object_kind="lock",
-            object_id=lock.id,
-            now=now,
-            facts={
-                "name": lock.name,
-                "serial": lock.serial,
-                "hub_id": lock.hub_id,
-                "may_open_to": release.may_open_to,
-                "warning": release.warning,
-            },
-            reaches_doors=reaches_doors,
-        )
 
 
 async def _empty(tx: Session, lock: SiteLock, *, if_match: int, now: datetime) -> None:

@@ -66,7 +66,10 @@ class HubNumbers:
 _NUMBERS: Final = [hubs.c[field.name] for field in fields(HubNumbers)]
 _LOCK: Final = [
     locks.c[name] for name in ("site_id", "id", "hub_id", "online", "paired", "log_epoch")
-] + [locks.c.list_confirmed, locks.c.list_confirmed_at]
+] + [
+    locks.c[name]
+    for name in ("list_confirmed", "list_confirmed_at", "online_since", "battery", "mode")
+]
 
 
 async def device_key(tx: ReadSession, hub_id: str) -> bytes | None:
@@ -136,7 +139,7 @@ async def presence(
                 await tx.execute(
                     update(locks)
                     .where(locks.c.hub_id.in_(some), locks.c.online.is_not(None))
-                    .values(online=None)
+                    .values(online=None, online_since=now)
                 )
 
 
@@ -145,7 +148,9 @@ async def presence_unknown(tx: Session, *, now: datetime) -> None:
     await tx.execute(
         update(hubs).where(hubs.c.online.is_not(None)).values(online=None, online_since=now)
     )
-    await tx.execute(update(locks).where(locks.c.online.is_not(None)).values(online=None))
+    await tx.execute(
+        update(locks).where(locks.c.online.is_not(None)).values(online=None, online_since=now)
+    )
 
 
 async def _save_numbers(
@@ -219,6 +224,9 @@ async def _save_locks(
                 log_epoch=bindparam("log"),
                 list_confirmed=bindparam("holds"),
                 list_confirmed_at=bindparam("since"),
+                online_since=bindparam("there_since"),
+                battery=bindparam("per_cent"),
+                mode=bindparam("stands"),
             ),
             sorted(changed, key=lambda row: str(row["lock_id"])),
         )
@@ -227,8 +235,10 @@ async def _save_locks(
 def _lock_values(row: Row[Any], lock: LockStatus, *, now: datetime) -> dict[str, Any] | None:
     """Return what becomes of a lock's row, or nothing if that is what it is."""
     log_epoch = max(row.log_epoch, lock.log_epoch)
-    before = (row.online, row.paired, row.log_epoch, row.list_confirmed)
-    if before == (lock.online, lock.paired, log_epoch, lock.list_hash):
+    mode = row.mode if lock.mode is None else int(lock.mode)  # None: the hub does not know
+    battery = row.battery if lock.battery is None else lock.battery
+    before = (row.online, row.paired, row.log_epoch, row.list_confirmed, row.battery, row.mode)
+    if before == (lock.online, lock.paired, log_epoch, lock.list_hash, battery, mode):
         return None
     is_same_list = row.list_confirmed == lock.list_hash
     return {
@@ -240,4 +250,7 @@ def _lock_values(row: Row[Any], lock: LockStatus, *, now: datetime) -> dict[str,
         "log": log_epoch,
         "holds": lock.list_hash,
         "since": row.list_confirmed_at if is_same_list else now,
+        "there_since": row.online_since if row.online == lock.online else now,
+        "per_cent": battery,
+        "stands": mode,
     }

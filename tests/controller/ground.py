@@ -17,18 +17,22 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import Table, insert, select, text, update
 
 from controller import keys as key_file
+from controller.audit.service import Audit
 from controller.bus import ProcessBus
-from controller.chance import SystemRandomness
-from controller.db.engine import Database
+from controller.chance import RandomIds, SystemRandomness
+from controller.db.engine import Database, Session
 from controller.db.tables.access import access_groups, group_locks, group_people
 from controller.db.tables.hardware import hubs, locks
 from controller.db.tables.people import credentials, people
 from controller.db.tables.sites import sites
 from controller.db.tables.subscriptions import subscriptions
 from controller.delivery.service import Delivery
+from controller.domain.happenings import Happening
 from controller.domain.ids import SiteId
+from controller.hardware.release import Departures
 from controller.inbound import Inbound
 from controller.keys import Keys
+from controller.sync.service import Sync
 from controller.threads import PoolThreads
 from gateway.port import Downlink, Uplink
 from gateway.protocol import cose, wire
@@ -200,6 +204,18 @@ def tag(site: int, number: int) -> bytes:
     return bytes.fromhex(name("digest", site, number))
 
 
+class Audience:
+    """Hears what is new."""
+
+    def __init__(self) -> None:
+        self.heard: list[Happening] = []
+
+    async def note(self, _tx: Session, happenings: Sequence[Happening], *, now: datetime) -> None:
+        """Keep it, if it is committed or not."""
+        assert now.tzinfo is not None
+        self.heard += happenings
+
+
 class Line:
     """The broker, as the gateway sees it: what hubs say goes in, what they hear comes out."""
 
@@ -239,6 +255,7 @@ class Ground:
     keys: Keys
     bus: ProcessBus
     inbound: Inbound
+    audience: "Audience"
 
     @property
     def dialect(self) -> str:
@@ -342,7 +359,7 @@ class Ground:
 
 async def lay(database: Database, folder: Path, threads: PoolThreads) -> Ground:
     """Fill a database and return it with the cloud's end of the link."""
-    clocks, bus = Clocks(), ProcessBus()
+    clocks, bus, audience = Clocks(), ProcessBus(), Audience()
     keys = key_file.load(folder / "keys", SystemRandomness(), first_start=True)
     async with database.write() as tx:
         for table, rows in _rows(keys):
@@ -358,8 +375,12 @@ async def lay(database: Database, folder: Path, threads: PoolThreads) -> Ground:
         link_clock=LinkClock(clocks),
         threads=threads,
         bus=bus,
+        departures=Departures(sync=Sync(bus), audit=Audit(RandomIds(SystemRandomness()))),
+        audience=audience,
     )
-    return Ground(db=database, clocks=clocks, keys=keys, bus=bus, inbound=inbound)
+    return Ground(
+        db=database, clocks=clocks, keys=keys, bus=bus, inbound=inbound, audience=audience
+    )
 
 
 def _rows(keys: Keys) -> list[tuple[Table, list[dict[str, Any]]]]:

@@ -126,6 +126,8 @@ PATCH  /sites/{site_id}/schedules/{schedule_id}             WAP       access
 DELETE /sites/{site_id}/schedules/{schedule_id}             WAP       access
 GET    /sites/{site_id}/entries                             WAP       read
 GET    /sites/{site_id}/locks/{lock_id}/entry-gaps          WAP       read
+GET    /sites/{site_id}/incidents                           WAP       read
+POST   /sites/{site_id}/incidents/{incident_id}/acknowledge WAP       read
 """
 WHO: Final = {
     "O": "operator",

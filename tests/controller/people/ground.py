@@ -363,7 +363,7 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
-        releases=Releases(changes=changes, entitlement=entitlement, sync=sync, audit=audit),
+        releases=Releases(changes=changes, entitlement=entitlement),
         repeaters=Repeaters(changes=changes, ids=ids),
         orders=orders,
         enrolments=Enrolments(
