@@ -103,6 +103,7 @@ async def laid(image: Path, folder: Path) -> AsyncIterator[Scene]:
         foreign_ids = await _furnish(cloud, foreign, by="neighbour")
         foreign_ids |= await _things_of_accounts(cloud)
         await _people_it(cloud, own, keeper=own_ids["role_id"])
+        own_ids["account_id"] = (await cloud.make("GET", "/me", by="user"))["account_id"]
         yield Scene(
             cloud=cloud,
             own=own,
