@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 
+from controller.access.repository import named
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.access import group_locks, locker_people, lockers, pod_locks
 from controller.db.tables.people import people
 from controller.domain.errors import NotFound, Stale
-from controller.domain.groups import NameTaken
 from controller.domain.ids import LockerId, LockId, PersonId, SiteId
 from controller.domain.lockers import Locker, LockerKind, LockIsLocker
 from controller.domain.people import SitePerson
@@ -77,7 +76,7 @@ async def add(tx: Session, new: Locker) -> None:
     )
     if (await tx.execute(taken)).first() is not None:
         raise LockIsLocker("lock_id: this lock is a locker already.", field="lock_id")
-    await _named(tx, insert(lockers).values(**asdict(new)))
+    await named(tx, insert(lockers).values(**asdict(new)))
 
 
 async def save(tx: Session, edited: Locker, *, if_match: int) -> Locker:
@@ -89,7 +88,7 @@ async def save(tx: Session, edited: Locker, *, if_match: int) -> Locker:
     """
     saved = replace(edited, version=if_match + 1)
     one = update(lockers).where(*_this(edited), lockers.c.version == if_match)
-    if await _named(tx, one.values(**asdict(saved))) == 0:
+    if await named(tx, one.values(**asdict(saved))) == 0:
         raise Stale.of("locker")
     return saved
 
@@ -143,17 +142,6 @@ def _to_locker(row: Row[Any]) -> Locker:
         created_at=row.created_at,
         version=row.version,
     )
-
-
-async def _named(tx: Session, statement: Any) -> int:
-    """Run a write that may clash with another name, and return the rows written."""
-    try:
-        async with tx.savepoint():
-            return (await tx.execute(statement)).rowcount
-    except IntegrityError as error:
-        raise NameTaken(
-            "name: the site has another of this name; choose a different one.", field="name"
-        ) from error
 
 
 def _this(one: Locker) -> tuple[Any, ...]:

@@ -38,7 +38,7 @@ async def add_schedule(tx: Session, new: NamedSchedule) -> None:
     Raises:
         NameTaken: The site has another of this name.
     """
-    await _named(tx, insert(schedules).values(**_schedule_row(new)))
+    await named(tx, insert(schedules).values(**_schedule_row(new)))
 
 
 async def save_schedule(tx: Session, edited: NamedSchedule, *, if_match: int) -> NamedSchedule:
@@ -51,7 +51,7 @@ async def save_schedule(tx: Session, edited: NamedSchedule, *, if_match: int) ->
     saved = replace(edited, version=if_match + 1)
     one = _one(update(schedules), schedules, edited.site_id, edited.id)
     one = one.where(schedules.c.version == if_match)
-    if await _named(tx, one.values(**_schedule_row(saved))) == 0:
+    if await named(tx, one.values(**_schedule_row(saved))) == 0:
         raise Stale.of("schedule")
     return saved
 
@@ -117,7 +117,7 @@ async def add_group(tx: Session, new: SiteGroup) -> None:
     Raises:
         NameTaken: The site has another of this name.
     """
-    await _named(tx, insert(access_groups).values(**asdict(new)))
+    await named(tx, insert(access_groups).values(**asdict(new)))
 
 
 async def save_group(tx: Session, edited: SiteGroup, *, if_match: int) -> SiteGroup:
@@ -130,7 +130,7 @@ async def save_group(tx: Session, edited: SiteGroup, *, if_match: int) -> SiteGr
     saved = replace(edited, version=if_match + 1)
     one = _one(update(access_groups), access_groups, edited.site_id, edited.id)
     one = one.where(access_groups.c.version == if_match)
-    if await _named(tx, one.values(**asdict(saved))) == 0:
+    if await named(tx, one.values(**asdict(saved))) == 0:
         raise Stale.of("access_group")
     return saved
 
@@ -210,8 +210,12 @@ def _schedule_row(one: NamedSchedule) -> dict[str, object]:
     }
 
 
-async def _named(tx: Session, statement: Any) -> int:
-    """Run a write that may clash with another name, and return the rows written."""
+async def named(tx: Session, statement: Any) -> int:
+    """Run a write that may clash with another name, and return the rows written.
+
+    Raises:
+        NameTaken: The site has another of this name.
+    """
     try:
         async with tx.savepoint():
             return (await tx.execute(statement)).rowcount

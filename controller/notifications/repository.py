@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 
+from controller.access.repository import named
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.notifications import (
     notices,
@@ -16,7 +16,6 @@ from controller.db.tables.notifications import (
     notification_rules,
 )
 from controller.domain.errors import NotFound, Stale
-from controller.domain.groups import NameTaken
 from controller.domain.ids import RuleId, SiteId
 from controller.domain.notifications import NotificationRule
 
@@ -64,7 +63,7 @@ async def add(tx: Session, new: NotificationRule) -> None:
     Raises:
         NameTaken: The site has another of this name.
     """
-    await _named(tx, insert(notification_rules).values(_row(new)))
+    await named(tx, insert(notification_rules).values(_row(new)))
     await _write_receivers(tx, new)
 
 
@@ -77,7 +76,7 @@ async def save(tx: Session, edited: NotificationRule, *, if_match: int) -> Notif
     """
     saved = replace(edited, version=if_match + 1)
     one = update(notification_rules).where(*_this(edited), notification_rules.c.version == if_match)
-    if await _named(tx, one.values(_row(saved))) == 0:
+    if await named(tx, one.values(_row(saved))) == 0:
         raise Stale.of("notification_rule")
     await tx.execute(delete(notification_receivers).where(*_receivers(edited)))
     await _write_receivers(tx, saved)
@@ -159,17 +158,6 @@ async def _write_receivers(tx: Session, one: NotificationRule) -> None:
             for person_id in sorted(one.receiver_ids)
         ],
     )
-
-
-async def _named(tx: Session, statement: Any) -> int:
-    """Run a write that may clash with another name, and return the rows written."""
-    try:
-        async with tx.savepoint():
-            return (await tx.execute(statement)).rowcount
-    except IntegrityError as error:
-        raise NameTaken(
-            "name: the site has another of this name; choose a different one.", field="name"
-        ) from error
 
 
 def _this(one: NotificationRule) -> tuple[Any, ...]:

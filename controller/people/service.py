@@ -48,9 +48,24 @@ class People:
         self._ids = ids
 
     async def add(
-        self, tx: Session, actor: Actor, site_id: SiteId, new: PersonEdit, *, now: datetime
+        self,
+        tx: Session,
+        actor: Actor,
+        site_id: SiteId,
+        new: PersonEdit,
+        *,
+        now: datetime,
+        right: Action = Action.MANAGE_PEOPLE,
     ) -> SitePerson:
         """Add a person and return it.
+
+        Args:
+            tx: The change's transaction.
+            actor: Who asks.
+            site_id: The site.
+            new: What is known of the person.
+            now: The instant.
+            right: By which the actor may; whoever names another one has judged what it takes.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
@@ -58,7 +73,7 @@ class People:
             SeatsExhausted: The person is to be subscribed and no seat is free.
             Invalid: The stay cannot be.
         """
-        await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
+        await self._changes.begin(tx, actor, right, site_id, now=now)
         blank = nobody(site_id, PersonId(self._ids.new()), now=now)
         person = edited(blank, new, now=now)
         require_right(actor, blank, person)
@@ -131,15 +146,25 @@ class People:
         *,
         if_match: int,
         now: datetime,
+        right: Action = Action.MANAGE_PEOPLE,
     ) -> None:
         """Delete a person with all credentials and rights.
+
+        Args:
+            tx: The change's transaction.
+            actor: Who asks.
+            site_id: The site.
+            person_id: Who goes.
+            if_match: The version that was read.
+            now: The instant.
+            right: By which the actor may; whoever names another one has judged what it takes.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
             NotFound: The site knows nobody of this id.
             Stale: ``if_match`` is not the present version.
         """
-        await self._changes.begin(tx, actor, Action.MANAGE_PEOPLE, site_id, now=now)
+        await self._changes.begin(tx, actor, right, site_id, now=now)
         person = await repository.person(tx, site_id, person_id)
         await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await repository.delete_person(tx, person, if_match=if_match)
