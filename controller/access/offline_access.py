@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 
 from controller.access.offline_rows import state_of_locks
 from controller.db.engine import ReadSession, Session
-from controller.db.tables.access import group_locks, group_people
 from controller.db.tables.hardware import locks
 from controller.domain.access import CredentialKind
 from controller.domain.ids import CredentialId, LockId, PersonId, SiteId
@@ -17,6 +16,7 @@ from controller.domain.roles import Action, Actor
 from controller.people import repository
 from controller.people.changes import Changes
 from controller.people.credentials import require_grantable
+from controller.sync.changes import Touched, doors_of_people
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -92,26 +92,17 @@ class OfflineAccess:
                 "kind": str(saved.kind),
                 "displaced": [[pin.lock_id, pin.credential_id] for pin in displaced],
             },
+            touched=Touched.people(saved.person_id),
         )
 
 
 async def _keypads_of(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> list[LockId]:
-    """Return the locks with a keypad that a person's groups open."""
+    """Return the locks with a keypad at which a person has a right."""
+    reached = await doors_of_people(tx, site_id, [person_id])
     rows = await tx.execute(
-        select(locks.c.id)
-        .distinct()
-        .join(
-            group_locks,
-            and_(group_locks.c.site_id == locks.c.site_id, group_locks.c.lock_id == locks.c.id),
+        select(locks.c.id).where(
+            locks.c.site_id == site_id, locks.c.keypad, locks.c.id.in_(reached)
         )
-        .join(
-            group_people,
-            and_(
-                group_people.c.site_id == group_locks.c.site_id,
-                group_people.c.group_id == group_locks.c.group_id,
-            ),
-        )
-        .where(locks.c.site_id == site_id, locks.c.keypad, group_people.c.person_id == person_id)
     )
     return [LockId(row.id) for row in rows]
 

@@ -11,7 +11,6 @@ from controller.access.held_lists import HeldGrant, HeldList, held_lists
 from controller.access.offline_rows import state_of_locks
 from controller.access.queries import to_credential
 from controller.db.engine import ReadSession
-from controller.db.tables.access import group_locks, group_people
 from controller.db.tables.hardware import locks
 from controller.db.tables.people import credentials, people
 from controller.domain.access import CredentialKind
@@ -22,6 +21,7 @@ from controller.domain.site_state import Lock
 from controller.hardware import repository as hardware
 from controller.hardware.repository import to_lock
 from controller.people import repository as people_repository
+from controller.sync.changes import doors_of_people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,17 +152,7 @@ async def locks_of_credential(
         NotFound: The person holds none of this id.
     """
     held = await people_repository.credential(tx, site_id, person_id, credential_id)
-    reached = (
-        select(group_locks.c.lock_id)
-        .join(
-            group_people,
-            and_(
-                group_people.c.site_id == group_locks.c.site_id,
-                group_people.c.group_id == group_locks.c.group_id,
-            ),
-        )
-        .where(group_locks.c.site_id == site_id, group_people.c.person_id == person_id)
-    )
+    reached = await doors_of_people(tx, site_id, [person_id])
     page = select(locks).where(locks.c.site_id == site_id, locks.c.id.in_(reached))
     if after_id is not None:
         page = page.where(locks.c.id > after_id)
