@@ -196,7 +196,8 @@ class Members:
             await _revoke(tx, group, left, now=now)
             touched = Touched.people(*joined, *left)
         else:
-            await repository.revoke_members(tx, group, lock_ids=left, now=now)
+            if left:
+                await repository.revoke_members(tx, group, lock_ids=left, now=now)
             touched = Touched.locks(*joined, *left)
         if joined or left:
             reached = [*touched, *Touched.groups(group.id)]

@@ -195,9 +195,9 @@ class Credentials:
         before = await repository.credential(tx, site_id, person_id, credential_id)
         if before.blocked_at is not None:
             return before
+        await revocations.revoke_credential(tx, site_id, before.id, now=now)
         blocked = replace(before, blocked_at=now)
         saved = await repository.save_credential(tx, blocked, if_match=before.version)
-        await revocations.revoke_credential(tx, site_id, saved.id, now=now)
         await self.end(tx, actor, "credential_edited", saved, now=now)
         return saved
 
