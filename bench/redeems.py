@@ -16,11 +16,16 @@ from bench.installation import CATALOGUE, Installation, Site, at
 from bench.load import together
 from bench.process import doorward
 from bench.report import Line
+from controller.access.gates import Gates
+from controller.access.offline import OfflineRoom
 from controller.accounts.guessing import GuessLimit
 from controller.audit.service import Audit
 from controller.bus import ProcessBus
 from controller.clock import SystemLinkClock
 from controller.domain.voucher import VoucherAlreadyRedeemed
+from controller.people.changes import Changes
+from controller.people.custom_pins import CustomPins
+from controller.subscriptions.entitlement import Entitlement
 from controller.subscriptions.service import Subscriptions
 from controller.sync.service import Sync
 
@@ -106,12 +111,16 @@ class _Ground:
 
 
 def _by_service(made: Installation) -> Redeem:
+    audit, sync, entitlement = Audit(made.ids), Sync(ProcessBus()), Entitlement(CATALOGUE)
+    changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
+    custom_pins = CustomPins(changes=changes, entitlement=entitlement)
     subscriptions = Subscriptions(
         CATALOGUE,
         pepper=made.keys.voucher_pepper,
-        audit=Audit(made.ids),
-        sync=Sync(ProcessBus()),
+        audit=audit,
+        sync=sync,
         guesses=GuessLimit(SystemLinkClock()),
+        gates=Gates(changes=changes, entitlement=entitlement, custom_pins=custom_pins),
     )
 
     async def redeem(site: Site, owner: int, code: str) -> str:

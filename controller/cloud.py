@@ -10,14 +10,21 @@ from aiohttp.web import Application
 from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
+from controller.access.gates import Gates
 from controller.access.holidays import Holidays
 from controller.access.holidays_api import HolidaysApi
+from controller.access.lockers import Lockers
+from controller.access.lockers_api import LockersApi
 from controller.access.members import Members
 from controller.access.offline import OfflineRoom
 from controller.access.offline_access import OfflineAccess
 from controller.access.offline_api import OfflineApi
 from controller.access.own import Own
 from controller.access.own_api import OwnApi
+from controller.access.own_guests import OwnGuests
+from controller.access.own_guests_api import OwnGuestsApi
+from controller.access.pods import Pods
+from controller.access.pods_api import PodsApi
 from controller.access.rights_api import RightsApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
@@ -49,6 +56,7 @@ from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.hardware.watch import Watch
 from controller.inbound import Inbound
 from controller.keys import Keys
+from controller.notifications.api import NotificationsApi
 from controller.notifications.mail import MailRoom, post_of
 from controller.notifications.service import Notifications
 from controller.people.api import PeopleApi
@@ -75,6 +83,7 @@ from controller.subscriptions.api import SubscriptionsApi
 from controller.subscriptions.batches import Batches
 from controller.subscriptions.due import Due
 from controller.subscriptions.entitlement import Entitlement
+from controller.subscriptions.lapses import Lapses
 from controller.subscriptions.service import Subscriptions
 from controller.subscriptions.voucher_api import VouchersApi
 from controller.sync.service import Sync
@@ -109,6 +118,8 @@ class Doors:
     digital_keys: DigitalKeys
     orders: Orders
     enrolments: Enrolments
+    custom_pins: CustomPins
+    gates: Gates
 
 
 class Cloud:
@@ -166,6 +177,7 @@ class Cloud:
             *self._door_apis(cut),
             ActivityApi(),
             IncidentsApi(self._audit),
+            NotificationsApi(self._notifications, mail=bool(self._settings.smtp)),
         )
         return build(apis, surroundings, link=self._ports.link, ids=self._ports.ids, facts=facts)
 
@@ -175,6 +187,7 @@ class Cloud:
             keys=self._keys,
             authority=self._authority,
             addresses=self._addresses,
+            entitlement=self._doors.entitlement,
             sync=self._sync,
             audit=self._audit,
             link=self._ports.link,
@@ -217,6 +230,7 @@ class Cloud:
             answers=self._answers,
             others={
                 "enrol": self._doors.enrolments.finish,
+                "lapse": Lapses(self._doors.gates),
                 "watch": Watch(
                     link=self._ports.link,
                     calendar=self._ports.calendar,
@@ -233,6 +247,7 @@ class Cloud:
             audit=self._audit,
             sync=self._sync,
             guesses=GuessLimit(self._ports.link),
+            gates=self._doors.gates,
         )
         batches = Batches(
             self._catalogue,
@@ -247,9 +262,7 @@ class Cloud:
             audit=self._audit,
             sync=self._sync,
             subscription=subscriptions,
-            custom_pins=CustomPins(
-                changes=self._doors.changes, entitlement=self._doors.entitlement
-            ),
+            custom_pins=self._doors.custom_pins,
         )
         roles = Roles(audit=self._audit, link=self._ports.link)
         return (
@@ -280,6 +293,8 @@ class Cloud:
         doors = self._doors
         entitlement, changes = doors.entitlement, doors.changes
         people = People(changes=changes, entitlement=entitlement, ids=ids)
+        own = Own(entitlement=entitlement, orders=doors.orders)
+        pods = Pods(changes=changes, entitlement=entitlement, ids=ids)
         importing = Importing(changes=changes, entitlement=entitlement, people=people, ids=ids)
         return (
             SheetApi(importing, self._ports.threads),
@@ -300,7 +315,7 @@ class Cloud:
             OrdersApi(doors.orders),
             EnrolmentsApi(doors.enrolments),
             OwnApi(
-                Own(entitlement=entitlement, orders=doors.orders),
+                own,
                 credentials=doors.credentials,
                 pins=doors.pins,
                 digital_keys=doors.digital_keys,
@@ -309,6 +324,9 @@ class Cloud:
             AccessApi(
                 Groups(changes=changes, ids=ids), Members(changes=changes, audit=self._audit)
             ),
+            LockersApi(Lockers(changes=changes, entitlement=entitlement, ids=ids)),
+            PodsApi(pods),
+            OwnGuestsApi(OwnGuests(own=own, people=people, pods=pods)),
             RightsApi(entitlement),
             SchedulesApi(Schedules(changes=changes, ids=ids)),
             HolidaysApi(Holidays(changes=changes, ids=ids)),
@@ -320,7 +338,10 @@ def _doors(keys: Keys, ports: Ports, sold: Catalogue, audit: Audit, sync: Sync) 
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
     credentials = Credentials(changes=changes, keys=keys, ids=ports.ids)
     orders = Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ports.ids, link=ports.link)
+    custom_pins = CustomPins(changes=changes, entitlement=entitlement)
     return Doors(
+        custom_pins=custom_pins,
+        gates=Gates(changes=changes, entitlement=entitlement, custom_pins=custom_pins),
         entitlement=entitlement,
         changes=changes,
         credentials=credentials,

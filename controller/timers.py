@@ -4,8 +4,8 @@ Every piece of work is claimed in the database, in batches of one transaction ea
 processes may run this loop, and one that dies leaves nothing half done. Between two batches the
 writer is free, and whoever waited for it (a redeem) comes first.
 
-A person, a credential, an add-on or seats that run out need no timer: their ends are compared with
-the present instant wherever they are used.
+A person or a credential that runs out needs no timer: its end is compared with the present instant
+wherever it is used.
 """
 
 import asyncio

@@ -62,6 +62,14 @@ class Entitlement:
         """Return how many people may be subscribed, by the present or last subscription."""
         return (await self.entitled(tx, site_id, now=now)).limits[Component.USERS]
 
+    async def check_hub_serial(
+        self, tx: ReadSession, site_id: SiteId, serial: str, *, now: datetime
+    ) -> None:
+        """Refuse a hub that would bring a second free week; see ``admit_hub_serial``."""
+        current = (await standing(tx, site_id)).holdings.subscription
+        elsewhere = await repository.had_free_week(tx, serial, elsewhere_than=site_id)
+        admit_hub(current, serial_had_free_week=elsewhere, now=now)
+
     async def admit_hub_serial(
         self, tx: Session, site_id: SiteId, serial: str, *, now: datetime
     ) -> None:
@@ -72,9 +80,8 @@ class Entitlement:
             HubHadFreeWeek: The hub was part of another site's free week, and this site is in its
                 own.
         """
+        await self.check_hub_serial(tx, site_id, serial, now=now)
         current = (await standing(tx, site_id)).holdings.subscription
-        elsewhere = await repository.had_free_week(tx, serial, elsewhere_than=site_id)
-        admit_hub(current, serial_had_free_week=elsewhere, now=now)
         if current.kind is Kind.FREE_WEEK and current.is_active(now):
             await repository.remember_free_week(tx, serial, site_id, now=now)
 

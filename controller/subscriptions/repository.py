@@ -213,7 +213,7 @@ async def keep_add_on(tx: Session, site_id: SiteId, entry: AddOnRedeemed) -> Non
     await tx.execute(
         row.on_conflict_do_update(
             index_elements=[add_ons.c.site_id, add_ons.c.feature],
-            set_={"ends_at": row.excluded.ends_at},
+            set_={"ends_at": row.excluded.ends_at, "lapsed": False},
         )
     )
 

@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from controller.accounts.guessing import Failures, GuessLimit, Key
 from controller.audit.service import Audit
 from controller.db.engine import ReadSession, Session
 from controller.domain.catalogue import Catalogue
-from controller.domain.entitlements import AddOnRedeemed, SeatsRedeemed, features
+from controller.domain.entitlements import AddOnRedeemed, SeatsRedeemed
 from controller.domain.errors import Conflict, Invalid
 from controller.domain.history import HistoryEntry
 from controller.domain.ids import PersonId, SiteId, VoucherId
@@ -80,6 +80,14 @@ class Outcome:
     seating: Seating
 
 
+class Gates(Protocol):
+    """What was made with features; the access feature, which stands above, provides it."""
+
+    async def settle(self, tx: Session, site_id: SiteId, *, now: datetime) -> None:
+        """Make usable what the site is entitled to now, and unusable what it is not."""
+        ...
+
+
 class Subscriptions:
     """Changes what a site holds."""
 
@@ -91,7 +99,9 @@ class Subscriptions:
         audit: Audit,
         sync: Sync,
         guesses: GuessLimit,
+        gates: Gates,
     ) -> None:
+        self._gates = gates
         self._catalogue = catalogue
         self._pepper = pepper
         self._audit = audit
@@ -286,8 +296,9 @@ class Subscriptions:
         )
         await outbox.put(tx, "voucher.redeemed", site_id=site.site_id, now=now, facts=facts)
         await self._sync.request_lease(tx, [site.site_id], now=now)
-        if outcome.seating.unseated or self._features_change(outcome, now):
+        if outcome.seating.unseated:
             await self._sync.request_revision(tx, site.site_id)
+        await self._gates.settle(tx, site.site_id, now=now)
 
     async def _store(
         self,
@@ -322,10 +333,6 @@ class Subscriptions:
             case _:
                 pass
         await repository.append(tx, written)
-
-    def _features_change(self, outcome: Outcome, now: datetime) -> bool:
-        before = features(outcome.site.holdings, self._catalogue, now=now)
-        return before != features(outcome.redemption.holdings, self._catalogue, now=now)
 
 
 def _written(

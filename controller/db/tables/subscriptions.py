@@ -2,10 +2,32 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    false,
+    text,
+)
 
 from controller.db.metadata import metadata
 from controller.db.types import Json, UtcDateTime
+
+
+def _not_seen_to(table: str) -> Index:
+    """Return the index of a table's rows whose end is still to be seen to."""
+    return Index(
+        f"ix_{table}_running",
+        "ends_at",
+        sqlite_where=text("NOT lapsed"),
+        postgresql_where=text("NOT lapsed"),
+    )
+
 
 subscriptions: Final = Table(
     "subscriptions",
@@ -43,6 +65,8 @@ add_ons: Final = Table(
     Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
     Column("feature", String(40), primary_key=True),
     Column("ends_at", UtcDateTime, nullable=False),
+    Column("lapsed", Boolean, nullable=False, server_default=false()),  # its end has been seen to
+    _not_seen_to("add_ons"),
 )
 
 seat_grants: Final = Table(
@@ -54,6 +78,8 @@ seat_grants: Final = Table(
     Column("count", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
+    Column("lapsed", Boolean, nullable=False, server_default=false()),  # its end has been seen to
+    _not_seen_to("seat_grants"),
 )
 
 subscription_history: Final = Table(

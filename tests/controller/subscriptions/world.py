@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, select
 
+from controller.access.gates import Gates
 from controller.access.offline import OfflineRoom
 from controller.accounts.guessing import GuessLimit
 from controller.audit.service import Audit
@@ -70,10 +71,20 @@ class World:
         self.bus = ProcessBus()
         self.audit, self.sync = Audit(self.ids), Sync(self.bus)
         self.guesses = GuessLimit(self.link)
-        self.subscriptions = Subscriptions(
-            CATALOGUE, pepper=PEPPER, audit=self.audit, sync=self.sync, guesses=self.guesses
-        )
         self.entitlement = Entitlement(CATALOGUE)
+        changes = Changes(
+            entitlement=self.entitlement, room=OfflineRoom(), sync=self.sync, audit=self.audit
+        )
+        custom_pins = CustomPins(changes=changes, entitlement=self.entitlement)
+        self.gates = Gates(changes=changes, entitlement=self.entitlement, custom_pins=custom_pins)
+        self.subscriptions = Subscriptions(
+            CATALOGUE,
+            pepper=PEPPER,
+            audit=self.audit,
+            sync=self.sync,
+            guesses=self.guesses,
+            gates=self.gates,
+        )
         self.due = Due(self.audit, self.sync)
         self.batches = Batches(
             CATALOGUE, pepper=PEPPER, ids=self.ids, randomness=randomness, audit=self.audit
@@ -84,15 +95,7 @@ class World:
             audit=self.audit,
             sync=self.sync,
             subscription=self.subscriptions,
-            custom_pins=CustomPins(
-                changes=Changes(
-                    entitlement=self.entitlement,
-                    room=OfflineRoom(),
-                    sync=self.sync,
-                    audit=self.audit,
-                ),
-                entitlement=self.entitlement,
-            ),
+            custom_pins=custom_pins,
         )
         self.roles = Roles(audit=self.audit, link=self.link)
         self.custom_roles = CustomRoles(self.roles, self.ids)

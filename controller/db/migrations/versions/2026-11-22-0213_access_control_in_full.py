@@ -464,9 +464,7 @@ def upgrade() -> None:
     with op.batch_alter_table("locks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("repeater_id", sa.String(length=32), nullable=True))
         batch_op.add_column(
-            sa.Column(
-                "ticket_number", sa.BigInteger(), server_default=sa.text("1"), nullable=False
-            )
+            sa.Column("ticket_number", sa.BigInteger(), server_default=sa.text("1"), nullable=False)
         )
         batch_op.add_column(sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(
@@ -510,6 +508,25 @@ def upgrade() -> None:
             ["site_id", "office_schedule_id"],
             ["site_id", "id"],
         )
+
+    op.drop_index("uq_hubs_serial_in_service", table_name="hubs")
+    op.create_index(
+        "uq_hubs_serial_in_service",
+        "hubs",
+        ["serial"],
+        unique=True,
+        sqlite_where=sa.text("retired_at IS NULL AND claimed_at IS NOT NULL"),
+        postgresql_where=sa.text("retired_at IS NULL AND claimed_at IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_hubs_serial_at_site",
+        "hubs",
+        ["site_id", "serial"],
+        unique=True,
+        sqlite_where=sa.text("retired_at IS NULL"),
+        postgresql_where=sa.text("retired_at IS NULL"),
+    )
+    op.create_index("ix_hubs_serial", "hubs", ["serial"], unique=False)
 
     # Until now a ticket had the number of the hub's epoch.
     op.execute(
@@ -639,3 +656,16 @@ def upgrade() -> None:
             sqlite_where=sa.text("to_mail"),
             postgresql_where=sa.text("to_mail"),
         )
+
+    for table in ("add_ons", "seat_grants"):
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            batch_op.add_column(
+                sa.Column("lapsed", sa.Boolean(), server_default=sa.false(), nullable=False)
+            )
+            batch_op.create_index(
+                f"ix_{table}_running",
+                ["ends_at"],
+                unique=False,
+                sqlite_where=sa.text("NOT lapsed"),
+                postgresql_where=sa.text("NOT lapsed"),
+            )
