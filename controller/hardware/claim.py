@@ -5,9 +5,14 @@ belongs to the device key of that claim: the same device may ask again, because 
 been lost on the way, until it first reports over the device link, when the secret is forgotten.
 Everybody else is a stranger until somebody at the site replaces the hub. Strangers learn nothing:
 not whether the serial is known, nor what was wrong.
+
+A serial may be registered at several sites, since anybody can type it. The claim decides: it goes
+to the place whose code the device proves, and only then is the serial in service and the free week
+counted.
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -17,16 +22,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Row, select, update
+from sqlalchemy.exc import IntegrityError
 
 from controller.audit.service import Audit
 from controller.db.engine import Session
-from controller.db.tables.hardware import hubs
-from controller.domain.hardware import ClaimRefused, InvalidDeviceKey
+from controller.db.tables.hardware import hubs, locks
+from controller.domain.hardware import ClaimRefused, InvalidDeviceKey, SerialInService
 from controller.domain.roles import Actor, ActorKind
 from controller.hardware.service import DeviceAddresses
 from controller.keys import Keys
 from controller.pki import Authority
 from controller.ports import LinkClock
+from controller.subscriptions.entitlement import Entitlement
 from controller.sync.changes import Touched
 from controller.sync.service import Sync
 from gateway.protocol import cbor, claim, cose, sealing, wire
@@ -34,6 +41,8 @@ from gateway.protocol.claim import ClaimRequest, ClaimResponse
 from gateway.protocol.errors import ProtocolError
 
 NOBODYS_SECRET: Final = bytes(32)  # what an unknown serial is compared with
+PLACES_MAX: Final = 100  # sites at which somebody has typed one serial
+RECORDED_MAX: Final = 10  # of them, that learn of a claim with a wrong code
 _PAYLOAD: Final = 2  # place in a COSE_Sign1
 _NO_MAC: Final = bytes(32)
 
@@ -45,6 +54,7 @@ class Claims:
     keys: Keys
     authority: Authority
     addresses: DeviceAddresses
+    entitlement: Entitlement
     sync: Sync
     audit: Audit
     link: LinkClock
@@ -57,28 +67,40 @@ class Claims:
         Raises:
             CsrRefused: The hub is who it says, and its certificate request cannot be signed.
             InvalidDeviceKey: Likewise for its agreement key.
+            HubHadFreeWeek: Likewise, and it would bring the site a second free week.
         """
-        row = await _waiting(tx, request.serial)
-        secret = NOBODYS_SECRET
-        if row is not None:
-            secret = self.keys.unseal_claim_secret(row.claim_secret, serial=row.serial)
-        expected = claim.request_mac(
-            request, secret=secret, ca_fingerprint=self.addresses.ca_fingerprint
-        )
-        genuine = hmac.compare_digest(request.mac, expected)
-        if row is None:
+        rows = await _waiting(tx, request.serial)
+        row = self._proved(request, rows)
+        if row is None or row.device_key not in (None, request.device_key):
+            for each in rows[:RECORDED_MAX] if row is None else [row]:
+                await self._record(tx, each, now=now, refused=ClaimRefused.code)
             return None
-        if not genuine or row.device_key not in (None, request.device_key):
-            await self._record(tx, row, now=now, refused=ClaimRefused.code)
-            return None
-        answer = self._answer(row, request, secret)
+        answer = self._answer(row, request, secret=self._secret(row))
+        await self.entitlement.admit_hub_serial(tx, row.site_id, row.serial, now=now)
         if not await _pin(tx, row, request, now=now):
+            await self._record(tx, row, now=now, refused=SerialInService.code)
             return None
         await self.sync.request_revision(tx, row.site_id, Touched.hubs(row.id))
         await self._record(tx, row, now=now)
         return wire.encode(answer)
 
-    def _answer(self, row: Row[Any], request: ClaimRequest, secret: bytes) -> ClaimResponse:
+    def _proved(self, request: ClaimRequest, rows: Sequence[Row[Any]]) -> Row[Any] | None:
+        """Return the first place whose code the device has proved, in the same time for all."""
+        found = None
+        for row in rows or [None]:
+            expected = claim.request_mac(
+                request,
+                secret=NOBODYS_SECRET if row is None else self._secret(row),
+                ca_fingerprint=self.addresses.ca_fingerprint,
+            )
+            if hmac.compare_digest(request.mac, expected) and found is None:
+                found = row
+        return found
+
+    def _secret(self, row: Row[Any]) -> bytes:
+        return self.keys.unseal_claim_secret(row.claim_secret, serial=row.serial)
+
+    def _answer(self, row: Row[Any], request: ClaimRequest, *, secret: bytes) -> ClaimResponse:
         hub_id = bytes.fromhex(row.id)
         _require_agreement(self.keys, request, hub_id)
         der = self.authority.sign_hub(request.csr, hub_id=row.id, now=self.link.utc())
@@ -140,40 +162,57 @@ def refusal() -> ClaimRefused:
     )
 
 
-async def _waiting(tx: Session, serial: str) -> Row[Any] | None:
-    """Return the hub in service that a serial may claim."""
+async def _waiting(tx: Session, serial: str) -> Sequence[Row[Any]]:
+    """Return the places of hubs in service that a serial may claim, oldest first."""
     found = await tx.execute(
-        select(hubs).where(
+        select(hubs)
+        .where(
             hubs.c.serial == serial, hubs.c.retired_at.is_(None), hubs.c.claim_secret.is_not(None)
         )
+        .order_by(hubs.c.created_at, hubs.c.id)
+        .limit(PLACES_MAX)
     )
-    return found.one_or_none()
+    return found.all()
 
 
 async def _pin(tx: Session, row: Row[Any], request: ClaimRequest, *, now: datetime) -> bool:
-    """Give the place to a device key, unless another claim was faster."""
+    """Give the place to a device key, unless another claim was faster, here or elsewhere.
+
+    Every lock of the place gets a new ticket, and so a radio link that the device before does not
+    know.
+    """
     one = update(hubs).where(
         hubs.c.site_id == row.site_id,
         hubs.c.id == row.id,
         hubs.c.epoch == row.epoch,
         hubs.c.claim_secret == row.claim_secret,
     )
-    pinned = await tx.execute(
-        one.values(
-            claimed_at=now,
-            device_key=request.device_key,
-            agreement_key=request.agreement_key,
-            epoch=row.epoch + 1,
-            # The device starts with nothing, whatever the one before had confirmed.
-            lease_wanted=hubs.c.lease_wanted + 1,
-            lease_signed_at=now,
-            lease_confirmed=0,
-            revision_confirmed=0,
-            subscribed_confirmed=None,
-            confirmed_at=None,
-        )
+    claimed = one.values(
+        claimed_at=now,
+        device_key=request.device_key,
+        agreement_key=request.agreement_key,
+        epoch=row.epoch + 1,
+        # The device starts with nothing, whatever the one before had confirmed.
+        lease_wanted=hubs.c.lease_wanted + 1,
+        lease_signed_at=now,
+        lease_confirmed=0,
+        revision_confirmed=0,
+        subscribed_confirmed=None,
+        confirmed_at=None,
     )
-    return pinned.rowcount == 1
+    try:
+        async with tx.savepoint():
+            pinned = await tx.execute(claimed)
+    except IntegrityError:  # the serial is in service elsewhere
+        return False
+    if pinned.rowcount == 0:
+        return False
+    await tx.execute(
+        update(locks)
+        .where(locks.c.site_id == row.site_id, locks.c.hub_id == row.id)
+        .values(ticket_number=locks.c.ticket_number + 1)
+    )
+    return True
 
 
 def _require_agreement(keys: Keys, request: ClaimRequest, hub_id: bytes) -> None:

@@ -58,15 +58,35 @@ async def hubs_of(tx: ReadSession, site_id: SiteId) -> Sequence[Hub]:
 
 
 async def add_hub(tx: Session, new: Hub, *, claim_secret: bytes) -> None:
-    """Write a new hub; the unique serial decides between two who register it.
+    """Write a new hub.
 
     Raises:
-        SerialInService: A hub of this serial is in service.
+        SerialInService: The site expects a hub of this serial already.
     """
     row = insert(hubs).values(
         **asdict(new), claim_secret=claim_secret, lease_signed_at=new.created_at
     )
     await _with_serial(tx, row)
+
+
+async def require_not_in_service(tx: ReadSession, serial: str, *, but: Hub | None = None) -> None:
+    """Refuse a serial whose hub has claimed its place, here or elsewhere.
+
+    Args:
+        tx: The view to read in.
+        serial: Of the device.
+        but: The place that it may have.
+
+    Raises:
+        SerialInService: It has.
+    """
+    found = select(hubs.c.id).where(
+        hubs.c.serial == serial, hubs.c.retired_at.is_(None), hubs.c.claimed_at.is_not(None)
+    )
+    if but is not None:
+        found = found.where(hubs.c.id != but.id)
+    if (await tx.execute(found)).first() is not None:
+        raise _serial_in_service()
 
 
 async def save_hub(tx: Session, edited: Hub, *, if_match: int, **columns: object) -> Hub:
@@ -313,8 +333,11 @@ async def _with_serial(tx: Session, statement: Any) -> int:
         async with tx.savepoint():
             return (await tx.execute(statement)).rowcount
     except IntegrityError as error:
-        raise SerialInService(
-            "serial: this device is in service already. Retire it there first, or check the "
-            "sticker.",
-            field="serial",
-        ) from error
+        raise _serial_in_service() from error
+
+
+def _serial_in_service() -> SerialInService:
+    return SerialInService(
+        "serial: this device is in service already. Retire it there first, or check the sticker.",
+        field="serial",
+    )

@@ -80,6 +80,9 @@ class Hubs:
     ) -> Hub:
         """Expect a hub to claim, and return it.
 
+        Whose serial it is, and whether it brings a free week, is decided when it claims: what is
+        known already is refused here, so that nobody mounts a hub in vain.
+
         Raises:
             NoValidSubscription: The site's subscription does not run.
             InvalidStickerCode: No sticker has such an activation code.
@@ -88,7 +91,8 @@ class Hubs:
         """
         secret = sticker_secret(activation_code, field="activation_code")
         await self._changes.begin(tx, actor, Action.MANAGE_HARDWARE, site_id, now=now)
-        await self._entitlement.admit_hub_serial(tx, site_id, serial, now=now)
+        await self._entitlement.check_hub_serial(tx, site_id, serial, now=now)
+        await repository.require_not_in_service(tx, serial)
         hub = Hub(
             site_id=site_id,
             id=HubId(self._ids.new()),
@@ -163,8 +167,9 @@ class Hubs:
         """
         secret = sticker_secret(activation_code, field="activation_code")
         actor.require(Action.MANAGE_HARDWARE, site_id)
-        await self._entitlement.admit_hub_serial(tx, site_id, serial, now=now)
+        await self._entitlement.check_hub_serial(tx, site_id, serial, now=now)
         hub = await repository.hub(tx, site_id, hub_id)
+        await repository.require_not_in_service(tx, serial, but=hub)
         sealed = self._keys.seal_claim_secret(secret, serial=serial)
         saved = await repository.save_hub(
             tx,

@@ -58,10 +58,25 @@ def take_ticket(turn: Turn[LockState], pin: Pin, body: bytes) -> bool:
     link = turn.state.link
     if link is not None and ticket.number <= link.ticket.number:
         return False
+    if link is not None and ticket.hub_id != link.ticket.hub_id:
+        _begin_anew(turn)
     turn.emit(FlashWrite(key=turn.state.flash_key("ticket"), data=wire.encode(ticket)))
     log = replace(turn.state.log, sent=0)
     turn.state = replace(turn.state, link=link_of(pin, ticket), log=log)
     return True
+
+
+def _begin_anew(turn: Turn[LockState]) -> None:
+    """Count the configuration as older than any: another hub numbers its own from one.
+
+    Written before the ticket: after a power cut between the two the old hub just sends it again.
+    """
+    held = turn.state.configuration
+    if held is not None:
+        settings = replace(held.settings, epoch=0, revision=0)
+        key = turn.state.flash_key("configuration")
+        turn.emit(FlashWrite(key=key, data=wire.encode(settings)))
+        turn.state = replace(turn.state, configuration=replace(held, settings=settings))
 
 
 def reset(turn: Turn[LockState]) -> None:

@@ -51,13 +51,23 @@ hubs: Final = Table(
     Column("firmware", String(40)),
     Column("version", Integer, nullable=False),
     UniqueConstraint("id"),
+    # Whoever knows the sticker's code has the device: a serial that somebody typed blocks nobody.
     Index(
         "uq_hubs_serial_in_service",
+        "serial",
+        unique=True,
+        sqlite_where=text("retired_at IS NULL AND claimed_at IS NOT NULL"),
+        postgresql_where=text("retired_at IS NULL AND claimed_at IS NOT NULL"),
+    ),
+    Index(
+        "uq_hubs_serial_at_site",
+        "site_id",
         "serial",
         unique=True,
         sqlite_where=text("retired_at IS NULL"),
         postgresql_where=text("retired_at IS NULL"),
     ),
+    Index("ix_hubs_serial", "serial"),
     Index(
         "ix_hubs_behind",
         "online",
