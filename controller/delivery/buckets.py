@@ -11,7 +11,7 @@ that an edit costs as much as it moves and two tries are compared where they dif
 Source: docs/algorithms/delivery.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from gateway.protocol import cbor, wire
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX, Item, Section
+from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX, Item
 
 PATH_BITS: Final = 256
 _HEAD_BYTES: Final = 5  # the map, its key and the length of the list, at their longest
@@ -104,6 +104,16 @@ class Trie:
             bit -= 1
         leaves = () if node is None else node.leaves
         return next((leaf.data for leaf in leaves if leaf.path == path), None)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all items."""
+        return _size(self.node)
+
+    @property
+    def count(self) -> int:
+        """Return how many items there are."""
+        return _count(self.node)
 
     def buckets(self) -> Iterator[Bucket]:
         """Return all buckets in the order of their paths."""
@@ -214,8 +224,3 @@ def _list_head(count: int) -> bytes:
     if count < 256:  # noqa: PLR2004 - of CBOR
         return bytes([0x98, count])
     return b"\x99" + count.to_bytes(2)
-
-
-def divide(kind: SectionKind, items: Iterable[tuple[bytes, Item]]) -> list[Section]:
-    """Return sections of at most 12 KiB that hold the items, none for no items."""
-    return [Section(kind, bucket.data) for bucket in Trie(kind).edited(dict(items)).buckets()]

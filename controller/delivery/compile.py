@@ -1,281 +1,246 @@
-"""What one hub must know, compiled from the rows of its site.
+"""The access state of one hub, and how it goes from one revision to the next.
 
-Pure, and a function of the rows alone: the same rows give the same bytes at every instant and on
-every machine, which is what keeps a lock's offline list as it is while a subscription ends and
-comes back.
+Pure. A state is never changed: what has been touched at the site is compiled anew, and everything
+else is shared with the state before. The empty state and everything touched make a state from
+scratch, which has the same bytes as one that came about edit by edit.
 
 Source: docs/algorithms/delivery.md.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-
-from controller.delivery.buckets import divide
-from controller.delivery.seals import lock_seal_key
-from controller.domain.ids import HubId, LockId, PersonId
-from controller.domain.instants import to_seconds
-from controller.domain.offline import OfflineGrant, OfflineRules, to_forget
-from controller.domain.schedule import Schedule
-from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
-from gateway.protocol import sealing, sections
+from controller.delivery.buckets import Bucket, Trie, differences
+from controller.delivery.items import (
+    Holder,
+    HubIdentity,
+    Secrets,
+    group_item,
+    holiday_item,
+    lock_item,
+    offline_list,
+    person_item,
+    schedule_item,
+)
+from controller.domain.ids import GroupId, LockId, PersonId, ScheduleId, SiteId
+from controller.domain.offline import OfflineRules
+from controller.domain.schedule import Holiday, Schedule
+from controller.domain.site_state import Group, Lock, SiteState
+from gateway.protocol import cbor, sections, wire
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import LIST_BYTES_MAX, PURGE_MAX, Section
+from gateway.protocol.sections import Item, Section
+
+LEAF_BYTES: Final = 200  # about what an item takes beside its data
+
+_NOWHERE: Final[frozenset[LockId]] = frozenset()
+_DIVIDED: Final = (
+    SectionKind.SCHEDULES,
+    SectionKind.HOLIDAYS,
+    SectionKind.GROUPS,
+    SectionKind.PEOPLE,
+    SectionKind.LOCKS,
+)
+
+_Items = dict[bytes, Item | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HubIdentity:
-    """The hub that is compiled for."""
+class Part:
+    """What of a site is to be compiled anew for a hub, as the rows say it. None: it is gone."""
 
-    id: HubId
-    epoch: int
-    agreement_key: bytes  # X25519, 32 bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secrets:
-    """What sealing for this site's hubs and locks takes."""
-
-    agreement: X25519PrivateKey  # the controller's
-    tag_key: bytes  # the site's
+    site_id: SiteId
+    time_zone: str
+    locks: Mapping[LockId, Lock | None]  # None also: it is no longer this hub's
+    groups: Mapping[GroupId, Group | None]  # with all locks of the site; nobody is in them
+    people: Mapping[PersonId, Holder | None]
+    schedules: Mapping[ScheduleId, Schedule]  # those touched and those that the above follow
+    holidays: tuple[Holiday, ...] | None  # None: as they were
+    lists: SiteState | None  # with those of the hub's locks whose lists are compiled anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
+class HubState:
     """The access state of one hub."""
 
-    roots: tuple[Root, ...]
-    sections: Mapping[bytes, bytes]  # by hash; all that the roots lead to
-    lists: Mapping[LockId, bytes]  # hash of each lock's offline list
-    time_zone: str
+    hub: HubIdentity
+    time_zone: str = ""
+    locks: Mapping[LockId, Lock] = field(default_factory=dict)
+    groups: Mapping[GroupId, Group] = field(default_factory=dict)  # with the locks of the hub only
+    schedules: Mapping[ScheduleId, Schedule] = field(default_factory=dict)
+    tries: Mapping[SectionKind, Trie] = field(
+        default_factory=lambda: {kind: Trie(kind) for kind in _DIVIDED}
+    )
+    lists: Mapping[LockId, Section] = field(default_factory=dict)
+    named: Mapping[bytes, Bucket | Section] = field(default_factory=dict)  # all but the index
+    index: Trie | None = None
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """Return what the manifest names."""
+        if self.index is not None:
+            return tuple(bucket.root for bucket in self.index.buckets())
+        divided = (bucket.root for trie in self.tries.values() for bucket in trie.buckets())
+        return (*divided, *(self.lists[lock_id].root for lock_id in sorted(self.lists)))
 
     @property
     def size(self) -> int:
-        """Return the bytes of all sections."""
-        return sum(len(data) for data in self.sections.values())
+        """Return about how many bytes of memory it takes if it shares nothing."""
+        tries = sum(trie.size + trie.count * LEAF_BYTES for trie in self.tries.values())
+        return tries + sum(len(each.data) for each in self.lists.values())
 
+    @property
+    def followed(self) -> set[ScheduleId]:
+        """Return the schedules that groups at the hub follow."""
+        ids = (group.schedule_id for group in self.groups.values())
+        return {schedule_id for schedule_id in ids if schedule_id is not None}
 
-def compile_hub(state: SiteState, hub: HubIdentity, secrets: Secrets) -> Compiled:
-    """Return what the hub must know: its locks, and who may open them when."""
-    mine = (lock for lock in state.locks if lock.hub_id == hub.id)
-    locks = sorted(mine, key=lambda lock: lock.id)
-    here = {lock.id for lock in locks}
-    groups = [group for group in state.groups if group.lock_ids & here]
-    rules = OfflineRules(state)
-    lists = {lock.id: _offline_list(state, rules, lock) for lock in locks}
-    found = [
-        *divide(SectionKind.SCHEDULES, _schedules(state, groups)),
-        *divide(SectionKind.HOLIDAYS, _holidays(state)),
-        *divide(SectionKind.GROUPS, _groups(groups, here)),
-        *divide(SectionKind.PEOPLE, _people(state, groups)),
-        *divide(SectionKind.LOCKS, _locks(state, locks, hub, secrets)),
-        *lists.values(),
-    ]
-    top = found
-    if len(found) > ROOTS_MAX:
-        top = divide(SectionKind.INDEX, [(section.hash, section.root) for section in found])
-        assert len(top) <= ROOTS_MAX, "two levels name some 50,000 sections"
-        found = [*top, *found]
-    return Compiled(
-        roots=tuple(section.root for section in top),
-        sections={section.hash: section.data for section in found},
-        lists={lock_id: section.hash for lock_id, section in lists.items()},
-        time_zone=state.time_zone,
-    )
+    @property
+    def in_office(self) -> set[ScheduleId]:
+        """Return the schedules that locks of the hub follow."""
+        ids = (lock.door.office_schedule_id for lock in self.locks.values())
+        return {schedule_id for schedule_id in ids if schedule_id is not None}
 
+    def office(self, lock: Lock) -> Schedule | None:
+        """Return the schedule that a lock of the hub follows."""
+        schedule_id = lock.door.office_schedule_id
+        return None if schedule_id is None else self.schedules[schedule_id]
 
-def _schedules(
-    state: SiteState, groups: Iterable[Group]
-) -> Iterable[tuple[bytes, sections.Schedule]]:
-    for schedule_id in {group.schedule_id for group in groups if group.schedule_id is not None}:
-        key = bytes.fromhex(schedule_id)
-        times = _times(state.schedules[schedule_id])
-        yield key, sections.Schedule(schedule_id=key, times=times)
+    def section(self, name: bytes) -> bytes | None:
+        """Return the bytes of the section with this hash; None if nothing leads to it."""
+        found = self.named.get(name)
+        if found is None and self.index is not None:
+            found = next((each for each in self.index.buckets() if each.hash == name), None)
+        return None if found is None else found.data
 
+    def person(self, person_id: PersonId) -> sections.Person | None:
+        """Return what the hub is told of a person."""
+        data = self.tries[SectionKind.PEOPLE].find(bytes.fromhex(person_id))
+        return None if data is None else wire.from_map(sections.Person, cbor.decode(data))
 
-def _holidays(state: SiteState) -> Iterable[tuple[bytes, sections.Holiday]]:
-    for holiday in state.holidays:
-        day = _day(holiday.starts_on)
-        yield day.to_bytes(4), sections.Holiday(day=day, days=holiday.days)
-
-
-def _groups(groups: Iterable[Group], here: set[LockId]) -> Iterable[tuple[bytes, sections.Group]]:
-    for group in groups:
-        key = bytes.fromhex(group.id)
-        lock_ids = tuple(bytes.fromhex(lock_id) for lock_id in sorted(group.lock_ids & here))
-        schedule_id = bytes.fromhex(group.schedule_id) if group.schedule_id is not None else None
-        yield (
-            key,
-            sections.Group(
-                group_id=key,
-                lock_ids=lock_ids,
-                schedule_id=schedule_id,
-                starts_at_s=_seconds(group.starts_at),
-                ends_at_s=_seconds(group.ends_at),
-            ),
+    def members(self, group_ids: Collection[GroupId]) -> set[PersonId]:
+        """Return the people of some groups."""
+        names = [bytes.fromhex(group_id) for group_id in group_ids]
+        some = (
+            wire.from_map(sections.Person, cbor.decode(leaf.data))
+            for leaf in self.tries[SectionKind.PEOPLE].leaves()
+            if any(name in leaf.data for name in names)
         )
+        return {PersonId(person.person_id.hex()) for person in some}
+
+    def doors(self, group_ids: Collection[GroupId]) -> set[LockId]:
+        """Return which locks of the hub some groups have."""
+        here = (self.groups[group_id] for group_id in group_ids if group_id in self.groups)
+        return {lock_id for group in here for lock_id in group.lock_ids}
+
+    def with_doors(self, part: Part) -> Self:
+        """Return the state with locks and groups as they are in a part, and nothing else of it."""
+        locks = {**self.locks, **part.locks}
+        if part.lists is not None:  # they are read anew, since what they must forget has changed
+            locks |= {lock.id: lock for lock in part.lists.locks if locks.get(lock.id)}
+        present = {lock_id: lock for lock_id, lock in locks.items() if lock is not None}
+        groups = {}
+        for group_id, group in {**self.groups, **part.groups}.items():
+            here = group.lock_ids.intersection(present) if group is not None else _NOWHERE
+            if group is not None and here:
+                is_same = here == group.lock_ids
+                groups[group_id] = group if is_same else replace(group, lock_ids=here)
+        return replace(self, locks=present, groups=groups)
+
+    def updated(self, part: Part, secrets: Secrets) -> "HubState":
+        """Return the state after a part of it has been compiled anew.
+
+        Raises:
+            ProtocolError: The key of hub or lock agrees on nothing secret.
+        """
+        after = replace(self.with_doors(part), time_zone=part.time_zone)
+        schedules = {
+            schedule_id: part.schedules.get(schedule_id) or self.schedules[schedule_id]
+            for schedule_id in after.followed | after.in_office
+        }
+        after = replace(after, schedules=schedules)
+        after = replace(after, lists=_lists(after, part))
+        edits: dict[SectionKind, _Items] = {
+            SectionKind.SCHEDULES: _schedules(self, after),
+            SectionKind.GROUPS: _groups(self, after),
+            SectionKind.PEOPLE: _people(after, part),
+            SectionKind.LOCKS: _locks(self, after, part, secrets),
+        }
+        tries = {kind: self.tries[kind].edited(edits.get(kind, {})) for kind in _DIVIDED}
+        if part.holidays is not None:
+            told = {_key_of(day): holiday_item(day) for day in part.holidays}
+            tries[SectionKind.HOLIDAYS] = Trie(SectionKind.HOLIDAYS).edited(told)
+        return _named(self, replace(after, tries=tries))
 
 
-def _people(state: SiteState, groups: Iterable[Group]) -> Iterable[tuple[bytes, sections.Person]]:
-    """Return those with a credential and a right at some lock of the hub."""
-    member_of: defaultdict[PersonId, list[bytes]] = defaultdict(list)
-    for group in groups:
-        for person_id in group.person_ids:
-            member_of[person_id].append(bytes.fromhex(group.id))
-    held_by: defaultdict[PersonId, list[HeldCredential]] = defaultdict(list)
-    for held in state.credentials:
-        held_by[held.credential.person_id].append(held)
-    for person_id in member_of.keys() & held_by.keys():
-        person = state.people[person_id]
-        key = bytes.fromhex(person_id)
-        yield (
-            key,
-            sections.Person(
-                person_id=key,
-                subscribed=person.subscribed,
-                group_ids=tuple(sorted(member_of[person_id])),
-                credentials=tuple(
-                    sections.Credential(
-                        credential_digest=held.digest,
-                        blocked=held.credential.blocked,
-                        ends_at_s=_seconds(held.credential.ends_at),
-                    )
-                    for held in sorted(held_by[person_id], key=lambda held: held.digest)
-                ),
-                ends_at_s=_seconds(person.ends_at),
-                starts_at_s=_seconds(person.starts_at),
-                privileges=int(person.privileges) or None,
-            ),
+def _lists(state: HubState, part: Part) -> dict[LockId, Section]:
+    """Return the offline lists, those of the part anew; the state has yet those of before."""
+    lists = {lock_id: each for lock_id, each in state.lists.items() if lock_id in state.locks}
+    if part.lists is not None:
+        rules = OfflineRules(part.lists)
+        for lock in part.lists.locks:
+            if lock.id in state.locks:
+                lists[lock.id] = offline_list(part.lists, rules, lock, state.office(lock))
+    return lists
+
+
+def _schedules(before: HubState, after: HubState) -> _Items:
+    told, tell = before.followed, after.followed
+    items: _Items = {bytes.fromhex(each): None for each in told - tell}
+    for schedule_id in tell:
+        schedule = after.schedules[schedule_id]
+        if schedule_id not in told or before.schedules[schedule_id] != schedule:
+            items[bytes.fromhex(schedule_id)] = schedule_item(schedule_id, schedule)
+    return items
+
+
+def _groups(before: HubState, after: HubState) -> _Items:
+    items: _Items = {bytes.fromhex(each): None for each in before.groups.keys() - after.groups}
+    for group_id, group in after.groups.items():
+        if before.groups.get(group_id) != group:
+            items[bytes.fromhex(group_id)] = group_item(group)
+    return items
+
+
+def _people(after: HubState, part: Part) -> _Items:
+    here = after.groups.keys()
+    return {
+        bytes.fromhex(person_id): (
+            None if holder is None else person_item(holder, holder.group_ids & here)
         )
+        for person_id, holder in part.people.items()
+    }
 
 
-def _locks(
-    state: SiteState, locks: Iterable[Lock], hub: HubIdentity, secrets: Secrets
-) -> Iterable[tuple[bytes, sections.LockSettings]]:
-    """Return settings and tickets.
-
-    Another device in the hub's place, or another hub, has a greater number, and so link keys that
-    the one before it never had.
-    """
-    hub_id = bytes.fromhex(hub.id)
-    hub_key = sealing.hub_key(
-        secrets.agreement, X25519PublicKey.from_public_bytes(hub.agreement_key), hub_id=hub_id
-    )
-    for lock in locks:
-        key = bytes.fromhex(lock.id)
-        seal_key = lock_seal_key(
-            secrets.agreement,
-            site_id=state.site_id,
-            lock_id=lock.id,
-            public_key=lock.public_key,
-            epoch=lock.epoch,
-        )
-        number = lock.ticket_number
-        lock_ticket = sealing.LockTicket(hub_id=hub_id, number=number, tag_key=secrets.tag_key)
-        hub_ticket = sealing.HubTicket(
-            lock_id=key,
-            number=number,
-            link_key=sealing.link_key(seal_key, hub_id=hub_id, number=number),
-        )
-        yield (
-            key,
-            sections.LockSettings(
-                lock_id=key,
-                serial=lock.serial,
-                door=_door(state, lock),
-                pairing=lock.pairing,
-                lock_ticket=sealing.seal(seal_key, lock_ticket, purpose=sealing.LOCK_TICKET),
-                hub_ticket=sealing.seal(hub_key, hub_ticket, purpose=sealing.HUB_TICKET),
-            ),
-        )
+def _locks(before: HubState, after: HubState, part: Part, secrets: Secrets) -> _Items:
+    items: _Items = {bytes.fromhex(each): None for each in before.locks.keys() - after.locks}
+    for lock_id, lock in after.locks.items():
+        office, office_id = after.office(lock), lock.door.office_schedule_id
+        if lock_id in part.locks or (office_id and before.schedules.get(office_id) != office):
+            item = lock_item(part.site_id, lock, office, after.hub, secrets)
+            items[bytes.fromhex(lock_id)] = item
+    return items
 
 
-def _offline_list(state: SiteState, rules: OfflineRules, lock: Lock) -> Section:
-    held = rules.list_of(lock)
-    schedules = sorted(held.schedules, key=_order)
-    to_purge = sorted(to_forget(state, lock.id), key=lambda revoked: revoked.digest)
-    to_purge.sort(key=lambda revoked: revoked.revoked_at, reverse=True)
-    too_many = to_purge[PURGE_MAX:]
-    observes_holidays = any(schedule.observes_holidays for schedule in schedules)
-    section = sections.build(
-        SectionKind.OFFLINE_LIST,
-        (
-            sections.OfflineList(
-                lock_id=bytes.fromhex(lock.id),
-                time_zone=state.time_zone,
-                schedules=tuple(_times(schedule) for schedule in schedules),
-                grants=tuple(_grant(grant, schedules) for grant in held.grants),
-                purge=tuple(revoked.digest for revoked in to_purge[:PURGE_MAX]),
-                purge_before_s=to_seconds(too_many[0].revoked_at) + 1 if too_many else None,
-                holidays=_holidays_of(state) if observes_holidays else None,
-            ),
-        ),
-    )
-    assert len(section.data) <= LIST_BYTES_MAX, "the fullest list fits"
-    return section
+def _key_of(holiday: Holiday) -> bytes:
+    return holiday_item(holiday).day.to_bytes(4)
 
 
-def _holidays_of(state: SiteState) -> tuple[sections.Holiday, ...] | None:
-    return tuple(holiday for _, holiday in sorted(_holidays(state))) or None
-
-
-def _grant(grant: OfflineGrant, schedules: list[Schedule]) -> sections.OfflineGrant:
-    places = None
-    if grant.schedules is not None:
-        places = tuple(sorted(schedules.index(schedule) for schedule in grant.schedules))
-    return sections.OfflineGrant(
-        credential_digest=grant.holder.digest,
-        schedules=places,
-        ends_at_s=_seconds(grant.ends_at),
-        starts_at_s=_seconds(grant.starts_at),
-        privileges=int(grant.privileges) or None,
-    )
-
-
-def _times(schedule: Schedule) -> sections.Times:
-    return sections.Times(
-        windows=tuple(
-            sections.Window(
-                weekday=window.weekday, start_min=window.start_min, end_min=window.end_min
-            )
-            for window in schedule.windows
-        ),
-        observes_holidays=schedule.observes_holidays,
-        from_day=None if schedule.starts_on is None else _day(schedule.starts_on),
-        until_day=None if schedule.ends_on is None else _day(schedule.ends_on) + 1,
-    )
-
-
-def _day(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
-
-
-def _door(state: SiteState, lock: Lock) -> sections.DoorSettings:
-    door = lock.door
-    return sections.DoorSettings(
-        open_s=door.open_s,
-        extended_open_s=door.extended_open_s,
-        memory_days=door.memory_days,
-        left_open_s=door.left_open_s,
-        office=sections.OfficeMode[door.office.name],
-        toggle=door.toggle,
-        privacy=door.privacy,
-        keypad=door.keypad,
-        free_locker=lock.free_locker,
-        office_times=(
-            _times(state.schedules[door.office_schedule_id]) if door.office_schedule_id else None
-        ),
-    )
-
-
-def _order(schedule: Schedule) -> tuple[object, ...]:
-    """Return what sorts schedules, always in the same order."""
-    times = _times(schedule)
-    return schedule.windows, times.observes_holidays, times.from_day or 0, times.until_day or 0
-
-
-def _seconds(instant: datetime | None) -> int | None:
-    return None if instant is None else to_seconds(instant)
+def _named(before: HubState, after: HubState) -> HubState:
+    """Return a state with all its sections by name, and with an index if there are too many."""
+    gone: set[bytes] = {each.hash for each in before.lists.values()}
+    come: dict[bytes, Bucket | Section] = {each.hash: each for each in after.lists.values()}
+    for kind in _DIVIDED:
+        went, came = differences(before.tries[kind].node, after.tries[kind].node)
+        gone.update(bucket.hash for bucket in went)
+        come |= {bucket.hash: bucket for bucket in came}
+    named = {name: each for name, each in before.named.items() if name not in gone} | come
+    if len(named) <= ROOTS_MAX:
+        return replace(after, named=named, index=None)
+    if before.index is None:
+        roots: _Items = {name: each.root for name, each in named.items()}
+        index = Trie(SectionKind.INDEX).edited(roots)
+    else:
+        moved: _Items = dict.fromkeys(gone)
+        index = before.index.edited(moved | {name: each.root for name, each in come.items()})
+    return replace(after, named=named, index=index)

@@ -1,16 +1,16 @@
-"""The rows behind leases, manifests and offline lists."""
+"""The rows behind leases and manifests."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import ColumnElement, select
 
-from controller.db.engine import ReadSession, Session
-from controller.db.tables.hardware import hubs, locks
+from controller.db.engine import ReadSession
+from controller.db.tables.hardware import hubs
 from controller.db.tables.subscriptions import subscriptions
-from controller.delivery.compile import HubIdentity
-from controller.domain.ids import HubId, LockId, SiteId
+from controller.delivery.items import HubIdentity
+from controller.domain.ids import HubId, SiteId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,15 @@ class Wanted:
 
 async def wanted(tx: ReadSession, hub_ids: Collection[str]) -> list[Wanted]:
     """Return what is wanted of those of these hubs that are in service, by id."""
+    return await _wanted(tx, hubs.c.id.in_(hub_ids))
+
+
+async def wanted_at(tx: ReadSession, site_id: SiteId) -> list[Wanted]:
+    """Return what is wanted of all hubs of a site that are in service, by id."""
+    return await _wanted(tx, hubs.c.site_id == site_id)
+
+
+async def _wanted(tx: ReadSession, some: ColumnElement[bool]) -> list[Wanted]:
     rows = await tx.execute(
         select(
             hubs.c.site_id,
@@ -45,11 +54,7 @@ async def wanted(tx: ReadSession, hub_ids: Collection[str]) -> list[Wanted]:
             (subscriptions.c.expired | subscriptions.c.cancelled).label("is_over"),
         )
         .join(subscriptions, subscriptions.c.site_id == hubs.c.site_id)
-        .where(
-            hubs.c.id.in_(hub_ids),
-            hubs.c.retired_at.is_(None),
-            hubs.c.agreement_key.is_not(None),
-        )
+        .where(some, hubs.c.retired_at.is_(None), hubs.c.agreement_key.is_not(None))
         .order_by(hubs.c.id)
     )
     return [
@@ -64,36 +69,6 @@ async def wanted(tx: ReadSession, hub_ids: Collection[str]) -> list[Wanted]:
         )
         for row in rows
     ]
-
-
-async def lists_wanted(tx: ReadSession, wanted: Wanted) -> dict[LockId, bytes | None]:
-    """Return the hash of the offline list that each lock of the hub is meant to hold."""
-    rows = await tx.execute(
-        select(locks.c.id, locks.c.list_wanted).where(
-            locks.c.site_id == wanted.site_id, locks.c.hub_id == wanted.hub.id
-        )
-    )
-    return {LockId(row.id): row.list_wanted for row in rows}
-
-
-async def want_lists(tx: Session, wanted: Wanted, lists: Mapping[LockId, bytes]) -> None:
-    """Note the lists of one revision; a newer revision of the hub keeps its own."""
-    is_current = exists().where(
-        hubs.c.site_id == wanted.site_id,
-        hubs.c.id == wanted.hub.id,
-        hubs.c.revision_wanted == wanted.revision_wanted,
-    )
-    await tx.execute(
-        update(locks)
-        .where(
-            locks.c.site_id == wanted.site_id,
-            locks.c.hub_id == wanted.hub.id,
-            locks.c.id == bindparam("lock_id"),
-            is_current,
-        )
-        .values(list_wanted=bindparam("hash")),
-        [{"lock_id": lock_id, "hash": list_hash} for lock_id, list_hash in lists.items()],
-    )
 
 
 async def in_service(tx: ReadSession) -> list[HubId]:

@@ -1,5 +1,6 @@
 """What hubs have confirmed, and who of them is there."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from sqlalchemy import Row, bindparam, select, update
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import hubs, locks
 from controller.domain.ids import HubId, SiteId
-from controller.sync import revoked_places
+from controller.sync import lists, revoked_places
 from gateway.protocol.messages import LockStatus, Status
 
 log = structlog.get_logger()
@@ -230,6 +231,13 @@ async def _save_locks(
             ),
             sorted(changed, key=lambda row: str(row["lock_id"])),
         )
+        took_list: defaultdict[SiteId, set[str]] = defaultdict(set)
+        for values in changed:
+            before = rows[values["lock_hub"], values["lock_id"]]
+            if before.list_confirmed != values["holds"]:
+                took_list[values["lock_site"]].add(values["lock_id"])
+        for site_id, lock_ids in took_list.items():
+            await lists.tidy(tx, site_id, lock_ids)
 
 
 def _lock_values(row: Row[Any], lock: LockStatus, *, now: datetime) -> dict[str, Any] | None:

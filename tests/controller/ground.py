@@ -32,6 +32,7 @@ from controller.domain.ids import SiteId
 from controller.hardware.release import Departures
 from controller.inbound import Inbound
 from controller.keys import Keys
+from controller.sync.changes import Touched
 from controller.sync.service import Sync
 from controller.threads import PoolThreads
 from gateway.port import Downlink, Uplink
@@ -282,6 +283,11 @@ class Ground:
         condition = (table.c[key] == value for key, value in where.items())
         async with self.db.write() as tx:
             await tx.execute(update(table).where(*condition).values(**values))
+
+    async def touch(self, *touched: Touched, site: int = 0) -> None:
+        """Ask for what an edit of these reaches, as other features do."""
+        async with self.db.write() as tx:
+            await Sync(self.bus).request_revision(tx, SiteId(name("site", site)), touched)
 
     async def run(self, *statements: str) -> None:
         """Run statements of SQL."""

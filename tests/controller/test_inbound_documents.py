@@ -13,6 +13,7 @@ from controller.db.tables.hardware import hubs, locks
 from controller.db.tables.people import people
 from controller.db.tables.subscriptions import subscriptions
 from controller.domain.instants import to_seconds
+from controller.sync.changes import Touched
 from controller.sync.service import WAKE_HUBS
 from gateway.port import Downlink
 from gateway.protocol import sections
@@ -228,7 +229,7 @@ async def test_a_section_of_an_old_revision_is_served_no_more(ground: Ground) ->
         await tx.execute(
             delete(group_people).where(group_people.c.person_id == name("person", 0, 0))
         )
-    await ground.change(hubs, {"id": hub.id}, revision_wanted=2)
+    await ground.touch(*Touched.people(name("person", 0, 0)), *Touched.groups(name("group", 0)))
 
     served = await sections_of(ground, hub, old)
     new = await manifest_of(ground, hub)

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from datetime import UTC, date, datetime, timedelta
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.delivery.compile import Compiled, compile_hub
 from controller.domain import access
-from controller.domain.access import Allowed, Denied
+from controller.domain.access import Allowed, CredentialKind, Denied
+from controller.domain.hardware import DoorSettings, OfficeMode
 from controller.domain.ids import LockId, PersonId, ScheduleId
 from controller.domain.instants import to_seconds
-from controller.domain.schedule import Schedule, Window
+from controller.domain.schedule import Holiday, Schedule, Window
 from controller.domain.site_state import SiteState
 from firmware_sim.hub import decision, tables
 from firmware_sim.lock import offline
@@ -23,6 +23,7 @@ from gateway.protocol import cbor, sealing, sections, wire
 from gateway.protocol.messages import DenyReason, Manifest, SectionKind
 from gateway.protocol.sections import LockSettings, OfflineList, Person
 from tests.controller.delivery import states
+from tests.controller.delivery.states import Compiled, compile_hub
 
 MANY = 5_000
 
@@ -81,6 +82,8 @@ def test_the_hub_decides_as_the_cloud_would(state: SiteState, now: datetime) -> 
                     at_s=to_seconds(now),
                     zone=ZoneInfo(state.time_zone),
                 )
+                if isinstance(at_hub, decision.Granted):
+                    at_hub = replace(at_hub, ends_at_s=None)  # of the right, not the decision
                 assert at_hub == reference(state, held.digest, lock.id, now=now, hub=number)
 
 
@@ -113,13 +116,12 @@ def reference(
         lock_id=lock_id,
         zone=ZoneInfo(state.time_zone),
         now=now,
+        holidays=state.holidays,
     )
     match decided:
         case Allowed():
             assert holder is not None
-            ends = (ended.ends_at for ended in holder if ended.ends_at is not None)
-            earlier = min(ends, default=None)
-            return decision.Granted(None if earlier is None else to_seconds(earlier))
+            return decision.Granted(privileges=int(holder[1].privileges))
         case Denied():
             return decision.Denied(DenyReason[decided.reason.name])
         case _:
@@ -129,7 +131,10 @@ def reference(
 @pytest.mark.invariant("A5", "E5")
 @given(states.states(), states.MOMENTS)
 def test_a_lock_alone_opens_to_whom_the_cloud_would(state: SiteState, now: datetime) -> None:
-    """With explicit offline access: the lock's code on its list agrees with the reference rule."""
+    """Tags and digital keys with explicit offline access, and PINs where there is a keypad.
+
+    The lock's code on its list agrees with the reference rule.
+    """
     for lock in state.locks:
         if lock.hub_id != states.hub().id:
             continue
@@ -147,7 +152,9 @@ def test_a_lock_alone_opens_to_whom_the_cloud_would(state: SiteState, now: datet
                 clock_trusted=True,
             )
             online = reference(state, held.digest, lock.id, now=now, hub=0)
-            expected = held.offline and isinstance(online, decision.Granted)
+            is_pin = held.credential.kind is CredentialKind.PIN
+            listed = lock.door.keypad if is_pin else held.offline
+            expected = listed and isinstance(online, decision.Granted)
             assert isinstance(alone, offline.Opens) == expected
 
 
@@ -267,6 +274,7 @@ def test_a_hub_is_told_what_it_needs_and_nothing_else() -> None:
 def test_hub_and_lock_open_their_halves_of_a_ticket_to_the_same_link_key() -> None:
     """Each half opens with its owner's own key, and only the lock learns the tag key."""
     state = states.crowd(1, locks=1)
+    state = replace(state, locks=(states.lock(0, ticket_number=3),))
     hub = states.hub(epoch=3)
     compiled = compile_hub(state, hub, states.SECRETS)
     (settings,) = states.items(compiled, SectionKind.LOCKS)
@@ -294,7 +302,7 @@ def test_hub_and_lock_open_their_halves_of_a_ticket_to_the_same_link_key() -> No
 
 
 def test_an_offline_list_holds_offline_grants_with_their_times() -> None:
-    """Explicit grants only, each with its end and the union of the schedules it may open by."""
+    """Explicit grants only, each with its end and the schedules it may open by."""
     morning = Window(weekday=0, start_min=480, end_min=720)
     evening = Window(weekday=0, start_min=720, end_min=1080)
     state = states.state(
@@ -321,45 +329,65 @@ def test_an_offline_list_holds_offline_grants_with_their_times() -> None:
 
     found = offline_list(state)
 
-    (times,) = found.schedules
-    assert [(w.weekday, w.start_min, w.end_min) for w in times.windows] == [(0, 480, 1080)]
+    windows = [(w.start_min, w.end_min) for times in found.schedules for w in times.windows]
+    assert windows == [(480, 720), (720, 1080)]
     assert {g.credential_digest: (g.schedules, g.ends_at_s) for g in found.grants} == {
-        states.digest(0): ((0,), to_seconds(states.NOON)),
+        states.digest(0): ((0, 1), to_seconds(states.NOON)),
         states.digest(1): (None, None),
     }
 
 
 @pytest.mark.invariant("A1")
-def test_the_newest_revoked_are_purged_by_name_and_the_rest_by_time() -> None:
-    """20 names fit; an opening of any other revoked one is older than what is purged before."""
-    state = states.state(
-        locks=(states.lock(0),),
-        revoked=tuple(states.revoked(n, states.NOON + timedelta(seconds=n)) for n in range(30)),
-    )
+def test_the_revoked_are_purged_by_name_newest_first_and_the_rest_by_time() -> None:
+    """What the lock's rows name is named; what they do not is older than what is purged before."""
+    purges = tuple(states.revoked(n, states.NOON + timedelta(seconds=n)) for n in range(20))
+    state = states.state(locks=(states.lock(0, purges=purges, purged_at=states.NOON),))
 
     found = offline_list(state)
 
-    assert found.purge == tuple(states.digest(n) for n in range(29, 9, -1))
-    assert found.purge_before_s == to_seconds(states.NOON) + 9 + 1
+    assert found.purge == tuple(states.digest(n) for n in range(19, -1, -1))
+    assert found.purge_before_s == to_seconds(states.NOON) + 1
 
 
 @pytest.mark.invariant("A1", "A9")
 def test_who_may_open_a_lock_again_is_not_purged_there() -> None:
     """Which lock forgets whom follows from the rights as they are now."""
+    purges = (states.revoked(0),)
     state = states.state(
         people={states.person(0).id: states.person(0)},
         credentials=(states.held(0),),
         groups=(states.group(0, people=[0], locks=[0]),),
-        locks=(states.lock(0), states.lock(1)),
-        revoked=(states.revoked(0),),
+        locks=(states.lock(0, purges=purges), states.lock(1, purges=purges)),
     )
 
     assert offline_list(state, 0).purge == ()
     assert offline_list(state, 1).purge == (states.digest(0),)
 
 
+def test_holidays_stand_in_a_list_only_where_something_observes_them() -> None:
+    """A schedule of a grant, or the one by which the lock stays open, and none else."""
+    window = Window(weekday=0, start_min=480, end_min=720)
+    observing = Schedule.of([window], observes_holidays=True)
+    schedule_id = ScheduleId(states.name("schedule", 0))
+    office = DoorSettings(office=OfficeMode.SCHEDULED, office_schedule_id=schedule_id)
+    state = states.state(
+        people={states.person(0).id: states.person(0)},
+        credentials=(states.held(0, offline=True),),
+        groups=(
+            states.group(0, people=[0], locks=[0], schedule=0),
+            states.group(1, people=[0], locks=[1]),
+        ),
+        schedules={schedule_id: observing},
+        locks=(states.lock(0), states.lock(1), states.lock(2, door=office)),
+        holidays=(Holiday(starts_on=date(2026, 12, 25), days=2),),
+    )
+    told = (sections.Holiday(day=(date(2026, 12, 25) - date(1970, 1, 1)).days, days=2),)
+
+    assert [offline_list(state, number).holidays for number in range(3)] == [told, None, told]
+
+
 def test_the_fullest_list_fits_into_a_section() -> None:
-    """360 grants with ends in 2099, five schedules of 28 windows, 20 purged."""
+    """360 grants with frames and privileges, six schedules, 40 holidays, 20 purged."""
     windows = [
         Window(weekday=day, start_min=start, end_min=start + 130)
         for day in range(7)
@@ -367,21 +395,33 @@ def test_the_fullest_list_fits_into_a_section() -> None:
     ]
     far = datetime(2099, 12, 31, tzinfo=UTC)
 
-    def schedule(number: int) -> Any:
-        return Schedule.of(replace(w, end_min=w.end_min + number) for w in windows)
+    def schedule(number: int) -> Schedule:
+        return Schedule.of(
+            [replace(w, end_min=w.end_min + number) for w in windows],
+            observes_holidays=True,
+            starts_on=states.NOON.date(),
+            ends_on=far.date(),
+        )
+
+    def guest(number: int) -> access.Person:
+        return states.person(
+            number, starts_at=states.NOON, ends_at=far, privileges=access.Privilege(7)
+        )
 
     state = states.state(
-        people={p.id: p for p in map(states.person, range(360))},
+        time_zone="America/Argentina/ComodRivadavia",
+        people={p.id: p for p in map(guest, range(360))},
         credentials=tuple(states.held(n, offline=True, ends_at=far) for n in range(360)),
-        groups=tuple(
-            states.group(n, people=range(n, 360, 5), locks=[0], schedule=n) for n in range(5)
+        groups=tuple(states.group(n, people=range(360), locks=[0], schedule=n) for n in range(6)),
+        schedules={ScheduleId(states.name("schedule", n)): schedule(n) for n in range(6)},
+        locks=(states.lock(0, purges=tuple(map(states.revoked, range(1_000, 1_020)))),),
+        holidays=tuple(
+            Holiday(starts_on=states.NOON.date() + timedelta(days=n * 40), days=31)
+            for n in range(40)
         ),
-        schedules={ScheduleId(states.name("schedule", n)): schedule(n) for n in range(5)},
-        locks=(states.lock(0),),
-        revoked=tuple(states.revoked(n) for n in range(1_000, 1_030)),
     )
 
     found = offline_list(state)
 
-    assert len(found.grants) == 360
-    assert len(found.schedules) == 5
+    assert (len(found.grants), len(found.schedules)) == (360, 6)
+    assert len(found.holidays or ()) == 40
