@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from controller.db.tables.activity import incidents
 from controller.db.tables.records import outbox
-from tests.controller.whole import ABSENT, STICKER, Answer, Whole, sqlite_url, whole
+from controller.domain.incidents import IncidentKind
+from tests.controller.whole import ABSENT, NOW, STICKER, Answer, Whole, sqlite_url, whole
 
 UNKNOWN_CODE: Final = {"code": "00000-00000-00000-00000-00000"}
 KEEPER: Final = {
@@ -44,6 +46,11 @@ BODIES: Final[Mapping[str, Mapping[str, object]]] = {
     "POST /sites/{site_id}/hubs/{hub_id}/repeaters": REPEATER,
     "POST /sites/{site_id}/hubs/{hub_id}/locks": LOCK,
     "POST /sites/{site_id}/people/{person_id}/credentials": {"number": "00112233"},
+    "POST /sites/{site_id}/people/{person_id}/credentials/{credential_id}/replacement": {
+        "number": "00112233"
+    },
+    "POST /sites/{site_id}/people/{person_id}/digital-keys": {"public_key": "58" + "66" * 31},
+    "POST /sites/{site_id}/locks/{lock_id}/enrolments": {"person_id": ABSENT},
 }
 
 
@@ -150,11 +157,31 @@ async def _furnish(cloud: Whole, site_id: str, *, by: str) -> dict[str, str]:
     await make("lock_id", f"{hub}/locks", LOCK | {"serial": f"LOCK-{by}"})
     await make("repeater_id", f"{hub}/repeaters", REPEATER | {"serial": f"REP-{by}"})
     await make("command_id", f"{site}/locks/{made['lock_id']}/open", None)
+    await make("holiday_id", f"{site}/holidays", {"name": "May Day", "starts_on": "2026-05-01"})
+    enrolment = {"person_id": made["person_id"]}
+    await make("enrolment_id", f"{site}/locks/{made['lock_id']}/enrolments", enrolment)
+    made["incident_id"] = await _incident(cloud, site_id, made["lock_id"])
     groups = f"{site}/access-groups/{made['group_id']}"
     for kind in ("person", "lock"):
         member = {"person": "people", "lock": "locks"}[kind]
         await cloud.make("PUT", f"{groups}/{member}/{made[f'{kind}_id']}", by=by)
     return made
+
+
+async def _incident(cloud: Whole, site_id: str, lock_id: str) -> str:
+    """Note that a door was left open, as its hub would tell, and return the incident's id."""
+    row = {
+        "site_id": site_id,
+        "id": site_id[::-1],
+        "kind": IncidentKind.LEFT_OPEN,
+        "lock_id": lock_id,
+        "at": NOW,
+        "received_at": NOW,
+        "facts": {},
+    }
+    async with cloud.db.write() as tx:
+        await tx.execute(insert(incidents), row)
+    return str(row["id"])
 
 
 async def _things_of_accounts(cloud: Whole) -> dict[str, str]:

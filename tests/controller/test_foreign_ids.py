@@ -44,6 +44,7 @@ NAMED: Final[Mapping[tuple[str, str], tuple[str, Mapping[str, object]]]] = {
     (f"PATCH {GROUPS}/{{group_id}}/people", "remove_ids[]"): ("person_id", {}),
     (f"PATCH {GROUPS}/{{group_id}}/locks", "add_ids[]"): ("lock_id", {}),
     (f"PATCH {GROUPS}/{{group_id}}/locks", "remove_ids[]"): ("lock_id", {}),
+    (f"GET {SITE}/incidents", "?lock_id"): ("lock_id", {}),
     (f"GET {SITE}/entries", "?lock_id"): ("lock_id", {}),
     (f"GET {SITE}/entries", "?person_id"): ("person_id", {}),
 }
