@@ -25,6 +25,8 @@ from controller.access.own_guests import OwnGuests
 from controller.access.own_guests_api import OwnGuestsApi
 from controller.access.pods import Pods
 from controller.access.pods_api import PodsApi
+from controller.access.revocations import Revocations
+from controller.access.revocations_api import RevocationsApi
 from controller.access.rights_api import RightsApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
@@ -321,6 +323,7 @@ class Cloud:
                 digital_keys=doors.digital_keys,
             ),
             OfflineApi(OfflineAccess(changes=changes)),
+            RevocationsApi(Revocations(offline_grace=self._offline_grace)),
             AccessApi(
                 Groups(changes=changes, ids=ids), Members(changes=changes, audit=self._audit)
             ),

@@ -44,11 +44,11 @@ class OfflineAccess:
         credential_id: CredentialId,
         offline: bool,
         now: datetime,
-    ) -> tuple[Displaced, ...]:
+    ) -> tuple[SiteCredential, tuple[Displaced, ...]]:
         """Grant offline access or take it; doing it twice changes nothing.
 
         Returns:
-            The PINs that lost their place to it.
+            The credential, and the PINs that lost their place to it.
 
         Raises:
             NoValidSubscription: The site's subscription does not run.
@@ -62,13 +62,13 @@ class OfflineAccess:
         after = replace(before, offline=offline)
         require_grantable(after)
         if after == before:
-            return ()
+            return before, ()
         lock_ids = await _keypads_of(tx, site_id, person_id)
         listed = await _pins_listed(tx, site_id, lock_ids)
         saved = await repository.save_credential(tx, after, if_match=before.version)
         displaced = tuple(sorted(listed - await _pins_listed(tx, site_id, lock_ids)))
         await self._end(tx, actor, saved, displaced, now=now)
-        return displaced
+        return saved, displaced
 
     async def _end(
         self,

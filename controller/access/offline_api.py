@@ -18,7 +18,7 @@ from controller.domain.access import CredentialKind
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, SiteId
 from controller.domain.offline import SCHEDULES_MAX, Unlisted
 from controller.domain.roles import Action
-from controller.people.credentials_api import CREDENTIAL
+from controller.people.credentials_api import CREDENTIAL, CredentialOut
 from controller.web.api import Call, delete, get, put
 from controller.web.models import Out
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
@@ -119,8 +119,8 @@ class DisplacedOut(Out):
         return cls(lock_id=one.lock_id, credential_id=one.credential_id, person_id=one.person_id)
 
 
-class GrantedOut(Out):
-    """What granting offline access has led to."""
+class GrantedOut(CredentialOut):
+    """A credential with offline access, and what that has led to."""
 
     displaced: Annotated[
         list[DisplacedOut], Field(description="PINs that lost their place to it, by lock.")
@@ -195,7 +195,7 @@ class OfflineApi:
         A lock without room refuses it. PINs give way; the answer says which.
         """
         async with call.db.write() as tx:
-            displaced = await self._offline.set(
+            saved, displaced = await self._offline.set(
                 tx,
                 call.actor,
                 site_id,
@@ -204,7 +204,10 @@ class OfflineApi:
                 offline=True,
                 now=call.now,
             )
-        return GrantedOut(displaced=[DisplacedOut.of(one) for one in displaced])
+        return GrantedOut(
+            **CredentialOut.of(saved).model_dump(),
+            displaced=[DisplacedOut.of(one) for one in displaced],
+        )
 
     @delete(OFFLINE, requires=Action.MANAGE_OFFLINE)
     async def take(

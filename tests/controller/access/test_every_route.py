@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert, select, update
 
 from controller.db.metadata import metadata
 from controller.db.tables.access import lockers
+from controller.db.tables.hardware import enrolments
 from controller.db.tables.idempotency import idempotency_keys
+from controller.db.tables.people import people
 from controller.db.tables.records import audit_records
 from tests.controller.people.ground import (
     ABSENT,
@@ -24,6 +27,7 @@ from tests.controller.people.ground import (
     STICKER,
     Answer,
     Ground,
+    account,
 )
 
 SITE = "/sites/{site_id}"
@@ -36,6 +40,10 @@ LOCK = SITE + "/locks/{lock_id}"
 SCHEDULE = SITE + "/schedules/{schedule_id}"
 HOLIDAY = SITE + "/holidays/{holiday_id}"
 GROUP = SITE + "/access-groups/{group_id}"
+KEYS = PERSON + "/digital-keys"
+ENROLMENTS = LOCK + "/enrolments"
+OWN_PART = SITE + "/own"
+DOCUMENT = "/digital-keys/{credential_id}/document"
 WINDOW = {"weekday": 0, "start_min": 480, "end_min": 1080}
 DEVICE = {"serial": "NEW-1", "activation_code": STICKER}
 LOCK_BODY = {
@@ -45,6 +53,12 @@ LOCK_BODY = {
     "secret_code": STICKER,
     "capacity": 360,
 }
+
+
+def phone_key(number: int) -> str:
+    """Return the public key of a phone."""
+    key = Ed25519PrivateKey.from_private_bytes(number.to_bytes(32))
+    return key.public_key().public_bytes_raw().hex()
 
 
 LOCKER = {
@@ -69,6 +83,7 @@ class Case:
     sheet: bytes | None = None  # instead of a body
     open_to_unsubscribed: bool = False
     audit: str | None = None
+    object_id: str = "credential_id"  # what of the scene stands in the path as credential
 
     @property
     def name(self) -> str:
@@ -77,9 +92,14 @@ class Case:
 
     @property
     def parts(self) -> list[str]:
-        """Return the names of the ids in the path besides the site's."""
+        """Return what of the scene stands in the path besides the site."""
         names = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
-        return [name for name in names if name != "site_id"]
+        stands = {"site_id": "", "credential_id": self.object_id}
+        return [stand for name in names if (stand := stands.get(name, name))]
+
+    def at(self, ids: Mapping[str, str]) -> str:
+        """Return the path with these ids in it."""
+        return self.path.format(**{**ids, "credential_id": ids[self.object_id]})
 
 
 def read(path: str) -> Case:
@@ -127,11 +147,60 @@ CASES = [
     read(PERSON + "/access"),
     read(LOCK + "/access"),
     read(LOCK + "/offline-list"),
+    read(ENROLMENTS + "/{enrolment_id}"),
+    read(OWN_PART),
+    read(OWN_PART + "/entries"),
+    read(CREDENTIAL + "/offline"),
+    read(SITE + "/revocations"),
+    read(SITE + "/revocations/{credential_id}"),
     add(SITE + "/people", "person_added", {"name": "New", "subscribed": True}),
     Case(
         method="POST", path=SITE + "/people/import", sheet=b"name\nNew\n", audit="people_imported"
     ),
     add(PERSON + "/credentials", "credential_added", {"number": "00112233"}),
+    add(PERSON + "/pins", "pin_made", {"kind": "generated"}),
+    add(OWN_PART + "/pin", "pin_made", {}),
+    add(KEYS, "digital_key_added", {"public_key": phone_key(3)}),
+    add(OWN_PART + "/digital-keys", "digital_key_added", {"public_key": phone_key(4)}),
+    Case(
+        method="POST",
+        path=PERSON + DOCUMENT,
+        object_id="phone_id",
+        audit="access_document_issued",
+    ),
+    Case(
+        method="POST",
+        path=OWN_PART + DOCUMENT,
+        object_id="own_phone_id",
+        audit="access_document_issued",
+    ),
+    Case(
+        method="POST",
+        path=OWN_PART + "/credentials/{credential_id}/block",
+        object_id="own_phone_id",
+        audit="credential_edited",
+    ),
+    Case(
+        method="POST",
+        path=CREDENTIAL + "/replacement",
+        body={"number": "00112244"},
+        edits=True,
+        object_id="worn_id",
+        audit="credential_replaced",
+    ),
+    Case(
+        method="POST",
+        path=ENROLMENTS,
+        body={"person_id": "{person_id}"},
+        key=True,
+        audit="tag_enrolment_ordered",
+    ),
+    Case(
+        method="POST",
+        path=OWN_PART + "/locks/{lock_id}/open",
+        key=True,
+        audit="lock_open_ordered",
+    ),
     add(SITE + "/hubs", "hub_registered", {"name": "New hub", **DEVICE, "serial": "NEW-0"}),
     add(HUB + "/locks", "lock_registered", LOCK_BODY),
     add(REPEATERS, "repeater_added", {"name": "New", "serial": "NEW-3"}),
@@ -149,6 +218,8 @@ CASES = [
     Case(method="POST", path=LOCK + "/end-office", key=True, audit="office_end_ordered"),
     Case(method="POST", path=LOCK + "/clear-keypad", key=True, audit="keypad_clear_ordered"),
     Case(method="POST", path=LOCK + "/free-locker", key=True, audit="locker_free_ordered"),
+    Case(method="DELETE", path=CREDENTIAL + "/offline", audit="offline_access_taken"),
+    Case(method="PUT", path=CREDENTIAL + "/offline", audit="offline_access_granted"),
     edit(PERSON, "person_edited", {"subscribed": False}),
     edit(CREDENTIAL, "credential_edited", {"blocked": True}),
     edit(HUB, "hub_renamed", {"name": "Other"}),
@@ -219,11 +290,15 @@ async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
     at: Any = {"site": site, "by": by}
     person = made.keep("person_id", await ground.person(**at))
     made.keep("credential_id", await ground.tag(person, offline=True, **at))
+    made.keep("worn_id", await ground.tag(person, **at))
+    for number, name in enumerate(("phone_id", "own_phone_id"), 1):
+        body: dict[str, object] = {"public_key": phone_key(number)}
+        made.keep(name, await ground.make(f"/people/{person['id']}/digital-keys", body, **at))
     hub = made.keep("hub_id", await ground.hub(**at))
     lock = made.keep("lock_id", await ground.lock(hub, keypad=True, **at))
     async with ground.db.write() as tx:
         await tx.execute(insert(lockers).values(**LOCKER, site_id=site, lock_id=lock["id"]))
-    body: dict[str, object] = {"name": "Stairs", "serial": f"R-{site[0]}"}
+    body = {"name": "Stairs", "serial": f"R-{site[0]}"}
     made.keep("repeater_id", await ground.make(f"/hubs/{hub['id']}/repeaters", body, **at))
     body = {"name": "Office", "windows": [WINDOW]}
     schedule = made.keep("schedule_id", await ground.make("/schedules", body, **at))
@@ -236,7 +311,21 @@ async def scene(ground: Ground, site: str = OWN, by: str = "ada") -> Scene:
         assert (await ground.call("PUT", path, by=by)).status == 204
     opened = await ground.call("POST", f"/sites/{site}/locks/{lock['id']}/open", by=by, key="k0")
     made.keep("command_id", opened.body)
+    made.keep("enrolment_id", await over(ground, site, by, person, lock))
+    async with ground.db.write() as tx:
+        this = update(people).where(people.c.id == person["id"])
+        await tx.execute(this.values(account_id=account(by)))
     return made
+
+
+async def over(ground: Ground, site: str, by: str, person: Any, lock: Any) -> Any:
+    """Return an enrolment that nobody met."""
+    path, body = f"/sites/{site}/locks/{lock['id']}/enrolments", {"person_id": person["id"]}
+    begun = await ground.call("POST", path, body, by=by, key="k1")
+    async with ground.db.write() as tx:
+        this = update(enrolments).where(enrolments.c.site_id == site)
+        await tx.execute(this.values(state="expired"))
+    return begun.body
 
 
 async def ask(ground: Ground, case: Case, ids: Mapping[str, str], version: int = 1) -> Answer:
@@ -246,7 +335,7 @@ async def ask(ground: Ground, case: Case, ids: Mapping[str, str], version: int =
         body = body.replace("{" + name + "}", each)
     return await ground.call(
         case.method,
-        case.path.format(**ids),
+        case.at(ids),
         json.loads(body),
         if_match=version if case.edits else None,
         key=f"k{next(ground.numbers)}" if case.key else None,

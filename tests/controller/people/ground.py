@@ -24,8 +24,12 @@ from controller.access.holidays import Holidays
 from controller.access.holidays_api import HolidaysApi
 from controller.access.members import Members
 from controller.access.offline import OfflineRoom
+from controller.access.offline_access import OfflineAccess
+from controller.access.offline_api import OfflineApi
 from controller.access.own import Own
 from controller.access.own_api import OwnApi
+from controller.access.revocations import Revocations
+from controller.access.revocations_api import RevocationsApi
 from controller.access.rights_api import RightsApi
 from controller.access.schedules import Schedules
 from controller.access.schedules_api import SchedulesApi
@@ -80,6 +84,7 @@ FOREIGN = SiteId("f" * 32)
 ABSENT = "0" * 32
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
 TERM_S = 30 * 86_400
+GRACE = timedelta(hours=24)
 KEYS = Keys(
     master=bytes(range(32)),
     voucher_pepper=bytes(32),
@@ -329,6 +334,7 @@ class Services:
     groups: Groups
     members: Members
     holidays: Holidays
+    offline: OfflineAccess
     cut: list[HubId]  # the hubs that were cut off
 
 
@@ -373,6 +379,7 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
         groups=Groups(changes=changes, ids=ids),
         members=Members(changes=changes, audit=audit),
         holidays=Holidays(changes=changes, ids=ids),
+        offline=OfflineAccess(changes=changes),
         cut=cut,
     )
 
@@ -450,6 +457,8 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.members),
             RightsApi(made.entitlement),
+            OfflineApi(made.offline),
+            RevocationsApi(Revocations(offline_grace=GRACE)),
             HolidaysApi(made.holidays),
         ],
         Surroundings(
