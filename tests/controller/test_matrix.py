@@ -116,6 +116,8 @@ POST   /sites/{site_id}/people/{person_id}/digital-keys     WAP       access
 POST   /sites/{site_id}/people/{person_id}/digital-keys/{credential_id}/document WAP       access
 POST   /sites/{site_id}/people/{person_id}/pins             WAP       access
 GET    /sites/{site_id}/locks/{lock_id}/offline-list        WAP       read,access
+GET    /sites/{site_id}/revocations                         WAP       read,access
+GET    /sites/{site_id}/revocations/{credential_id}         WAP       read,access
 GET    /sites/{site_id}/access-groups                       WAP       read,access
 POST   /sites/{site_id}/access-groups                       WAP       access
 GET    /sites/{site_id}/access-groups/{group_id}            WAP       read,access
