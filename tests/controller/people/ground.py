@@ -290,6 +290,18 @@ class Ground:
         """Move the calendar to the end of the sites' subscriptions."""
         self.calendar.at = NOW + timedelta(seconds=TERM_S)
 
+    async def sell(self, plan: Plan = Plan.PRO, *, pods: bool = False) -> None:
+        """Let OWN hold this from now on, as redemptions would, and settle what features gate."""
+        ends_at = NOW + timedelta(days=1)
+        async with self.db.write() as tx:
+            await tx.execute(delete(add_ons))
+            await tx.execute(update(subscriptions).values(plan=plan).filter_by(site_id=OWN))
+            if pods:
+                await tx.execute(
+                    insert(add_ons).values(site_id=OWN, feature=Feature.PODS, ends_at=ends_at)
+                )
+            await self.services.gates.settle(tx, OWN, now=self.calendar.now())
+
     async def count(self, table: Table, **values: object) -> int:
         """Return how many rows of a table have these values."""
         async with self.db.read() as tx:
@@ -335,6 +347,9 @@ class Services:
     members: Members
     holidays: Holidays
     offline: OfflineAccess
+    gates: Gates
+    lockers: Lockers
+    pods: Pods
     cut: list[HubId]  # the hubs that were cut off
 
 
@@ -346,6 +361,7 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
     sync, audit = Sync(bus), Audit(ids)
     changes = Changes(entitlement=entitlement, room=OfflineRoom(), sync=sync, audit=audit)
     cut: list[HubId] = []
+    custom_pins = CustomPins(changes=changes, entitlement=entitlement)
     credentials = Credentials(changes=changes, keys=KEYS, ids=ids)
     orders = Orders(entitlement=entitlement, sync=sync, audit=audit, ids=ids, link=link)
     people = People(changes=changes, entitlement=entitlement, ids=ids)
@@ -365,7 +381,10 @@ def services(link: HandClock, bus: ProcessBus) -> Services:
             randomness=randomness,
             guesses=GuessLimit(link),
         ),
-        custom_pins=CustomPins(changes=changes, entitlement=entitlement),
+        custom_pins=custom_pins,
+        gates=Gates(changes=changes, entitlement=entitlement, custom_pins=custom_pins),
+        lockers=Lockers(changes=changes, entitlement=entitlement, ids=ids),
+        pods=Pods(changes=changes, entitlement=entitlement, ids=ids),
         digital_keys=DigitalKeys(changes=changes, credentials=credentials, keys=KEYS, ids=ids),
         hubs=Hubs(changes=changes, entitlement=entitlement, keys=KEYS, ids=ids, cut=cut.append),
         locks=Locks(changes=changes, keys=KEYS, ids=ids),
@@ -432,6 +451,7 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
     calendar, link, bus = HandCalendar(), HandClock(), ProcessBus()
     made = services(link, bus)
     randomness = SystemRandomness()
+    own = Own(entitlement=made.entitlement, orders=made.orders)
     application = build(
         [
             SheetApi(made.importing, PoolThreads()),
@@ -449,13 +469,16 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
             OrdersApi(made.orders),
             EnrolmentsApi(made.enrolments),
             OwnApi(
-                Own(entitlement=made.entitlement, orders=made.orders),
+                own,
                 credentials=made.credentials,
                 pins=made.pins,
                 digital_keys=made.digital_keys,
             ),
             SchedulesApi(made.schedules),
             AccessApi(made.groups, made.members),
+            LockersApi(made.lockers),
+            PodsApi(made.pods),
+            OwnGuestsApi(OwnGuests(own=own, people=made.people, pods=made.pods)),
             RightsApi(made.entitlement),
             OfflineApi(made.offline),
             RevocationsApi(Revocations(offline_grace=GRACE)),
