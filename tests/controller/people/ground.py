@@ -15,19 +15,26 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, delete, func, insert, select, update
 
 from controller.access.api import AccessApi
 from controller.access.enrolments import Enrolments
 from controller.access.enrolments_api import EnrolmentsApi
+from controller.access.gates import Gates
 from controller.access.holidays import Holidays
 from controller.access.holidays_api import HolidaysApi
+from controller.access.lockers import Lockers
+from controller.access.lockers_api import LockersApi
 from controller.access.members import Members
 from controller.access.offline import OfflineRoom
 from controller.access.offline_access import OfflineAccess
 from controller.access.offline_api import OfflineApi
 from controller.access.own import Own
 from controller.access.own_api import OwnApi
+from controller.access.own_guests import OwnGuests
+from controller.access.own_guests_api import OwnGuestsApi
+from controller.access.pods import Pods
+from controller.access.pods_api import PodsApi
 from controller.access.revocations import Revocations
 from controller.access.revocations_api import RevocationsApi
 from controller.access.rights_api import RightsApi
@@ -44,6 +51,8 @@ from controller.db.tables.accounts import accounts, site_roles
 from controller.db.tables.hardware import hubs
 from controller.db.tables.records import audit_records
 from controller.db.tables.sites import sites
+from controller.db.tables.subscriptions import add_ons, subscriptions
+from controller.domain.catalogue import Feature
 from controller.domain.catalogue import load as load_catalogue
 from controller.domain.ids import AccountId, HubId, SiteId
 from controller.domain.roles import Actor, ActorKind, HeldRole, SiteRole
