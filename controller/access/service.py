@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from controller.access import members_repository, repository
-from controller.access.members_repository import LOCKS, PEOPLE
+from controller.access.members_repository import LOCKS
 from controller.db.engine import Session
 from controller.domain.errors import NotFound
 from controller.domain.groups import SiteGroup
@@ -119,10 +119,9 @@ class Groups:
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         group = await repository.group(tx, site_id, group_id)
         lock_ids = await members_repository.ids_in(tx, group, LOCKS)
-        person_ids = await members_repository.ids_in(tx, group, PEOPLE)
         await repository.revoke_members(tx, group, lock_ids=lock_ids, now=now)
         await repository.delete_group(tx, group, if_match=if_match)
-        touched = [*Touched.locks(*lock_ids), *Touched.people(*person_ids)]
+        touched = [*Touched.groups(group_id), *Touched.locks(*lock_ids)]
         await self._end(tx, actor, "group_deleted", group, now=now, touched=touched)
 
     async def _end(

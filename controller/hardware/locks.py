@@ -1,5 +1,6 @@
 """Register locks on hubs, set them and move them between hubs."""
 
+from collections.abc import Collection
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypedDict
@@ -24,6 +25,7 @@ from controller.hardware.service import sticker_secret
 from controller.keys import Keys
 from controller.people.changes import Changes
 from controller.ports import Ids
+from controller.sync.changes import Touched
 from gateway.protocol import sealing
 from gateway.protocol.errors import ProtocolError
 
@@ -86,7 +88,8 @@ class Locks:
         self._require_key(new.public_key, site_id=site_id, lock_id=lock_id)
         pairing = self._pairing(site_id, lock_id, secret)
         lock = await repository.add_lock(tx, hub, lock_id, new, pairing=pairing, now=now)
-        await self._end(tx, actor, "lock_registered", lock, now=now)
+        touched = Touched.locks(lock_id)
+        await self._end(tx, actor, "lock_registered", lock, now=now, touched=touched)
         return lock
 
     async def edit(
@@ -140,7 +143,8 @@ class Locks:
             saved = await repository.save_lock(tx, after, if_match=if_match)
         reaches = moves or before.door != after.door
         action = "lock_moved" if moves else "lock_edited"
-        await self._end(tx, actor, action, saved, now=now, reaches_doors=reaches)
+        touched = [*Touched.locks(lock_id), *Touched.hubs(before.hub_id)] if reaches else None
+        await self._end(tx, actor, action, saved, now=now, touched=touched)
         return saved
 
     def _require_key(self, public_key: bytes, *, site_id: SiteId, lock_id: LockId) -> None:
@@ -175,7 +179,7 @@ class Locks:
         lock: SiteLock,
         *,
         now: datetime,
-        reaches_doors: bool = True,
+        touched: Collection[Touched] | None,
     ) -> None:
         await self._changes.end(
             tx,
@@ -192,7 +196,8 @@ class Locks:
                 "repeater_id": lock.repeater_id,
                 "door": asdict(lock.door),
             },
-            reaches_doors=reaches_doors,
+            reaches_doors=touched is not None,
+            touched=touched or (),
         )
 
 

@@ -103,7 +103,7 @@ class Releases:
             Stale: ``if_match`` is not the present version.
         """
         actor.require(Action.MANAGE_HARDWARE, site_id)
-        site = await self._entitlement.entitled(tx, site_id, now=now)  # the site's turn
+        await self._entitlement.entitled(tx, site_id, now=now)  # the site's turn
         lock = await repository.lock(tx, site_id, lock_id)
         release = Release(lock=lock, is_gone=True)
         if lock.list_confirmed_at is not None:
@@ -116,7 +116,7 @@ class Releases:
                 f"it may open to {len(held)} credentials, and nobody can take that back.",
             )
         await _remove(tx, lock, if_match=if_match)
-        await self._end(tx, actor, release, now=now, reaches_doors=site.active)
+        await self._end(tx, actor, release, now=now)
         return release
 
     async def _end(
@@ -126,7 +126,6 @@ class Releases:
         release: Release,
         *,
         now: datetime,
-        reaches_doors: bool = True,
     ) -> None:
         lock = release.lock
         await self._changes.end(
@@ -144,7 +143,7 @@ class Releases:
                 "may_open_to": release.may_open_to,
                 "warning": release.warning,
             },
-            reaches_doors=reaches_doors,
+            touched=[*Touched.locks(lock.id), *Touched.hubs(lock.hub_id)],
         )
 
 
@@ -174,7 +173,7 @@ class Departures:
         gone = [repository.to_lock(row) for row in found]
         for lock in gone:
             await _remove(tx, lock, if_match=lock.version)
-            await self._sync.request_revision(tx, lock.site_id, Touched.hubs(lock.hub_id))
+            await self._sync.request_revision(tx, lock.site_id)
             await self._audit.record(
                 tx,
                 SYSTEM,

@@ -25,6 +25,7 @@ from controller.people.changes import Changes
 from controller.ports import Ids
 from controller.subscriptions.entitlement import Entitlement
 from controller.sync import revocations
+from controller.sync.changes import Touched, groups_of_people
 
 
 class PersonEdit(TypedDict, total=False):
@@ -88,6 +89,7 @@ class People:
             object_id=person.id,
             now=now,
             facts={"subscribed": person.subscribed_at is not None},
+            touched=Touched.people(person.id),
         )
         return person
 
@@ -134,6 +136,7 @@ class People:
             now=now,
             facts={"fields": sorted(edit), "subscribed": after.subscribed_at is not None},
             reaches_doors=reaches_doors,
+            touched=Touched.people(person_id),
         )
         return saved
 
@@ -166,6 +169,7 @@ class People:
         """
         await self._changes.begin(tx, actor, right, site_id, now=now)
         person = await repository.person(tx, site_id, person_id)
+        group_ids = await groups_of_people(tx, site_id, [person_id])
         await revocations.revoke_people(tx, site_id, [person_id], now=now)
         await repository.delete_person(tx, person, if_match=if_match)
         await self._changes.end(
@@ -176,6 +180,7 @@ class People:
             object_kind="person",
             object_id=person_id,
             now=now,
+            touched=[*Touched.people(person_id), *Touched.groups(*group_ids)],
         )
 
     async def _require_seat(

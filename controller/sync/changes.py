@@ -187,6 +187,17 @@ async def doors_of_people(
     return found
 
 
+async def groups_of_people(
+    tx: ReadSession, site_id: SiteId, person_ids: Collection[str]
+) -> set[str]:
+    """Return the groups of some people."""
+    found: set[str] = set()
+    for way in WAYS:
+        some = select(way.people_group).where(way.people.c.site_id == site_id).distinct()
+        found |= await _values(tx, some, way.people.c.person_id, person_ids)
+    return found
+
+
 def in_batches(ids: Iterable[str]) -> Iterator[list[str]]:
     """Return ids in batches that one statement can take, in order."""
     ordered = sorted(ids)
