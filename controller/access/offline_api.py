@@ -18,7 +18,7 @@ from controller.domain.access import CredentialKind
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, SiteId
 from controller.domain.offline import SCHEDULES_MAX, Unlisted
 from controller.domain.roles import Action
-from controller.people.credentials_api import CREDENTIAL, CredentialOut
+from controller.people.credentials_api import CREDENTIAL, CredentialOut, shown
 from controller.web.api import Call, delete, get, put
 from controller.web.models import Out
 from controller.web.pagination import LIMIT_DEFAULT, Cursor, Limit, Page, decoded, page_of
@@ -205,7 +205,7 @@ class OfflineApi:
                 now=call.now,
             )
         return GrantedOut(
-            **CredentialOut.of(saved).model_dump(),
+            **shown(saved),
             displaced=[DisplacedOut.of(one) for one in displaced],
         )
 

@@ -2,15 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
-from controller.access.queries import site_state
+from controller.access.offline_rows import state_of_locks
 from controller.db.engine import Database
-from controller.db.tables.people import credentials
+from controller.db.tables.access import group_people
+from controller.db.tables.people import credentials, people
+from controller.db.tables.records import audit_records
 from controller.domain.ids import LockId
-from controller.domain.offline import offline_list
+from controller.domain.offline import OfflineList, OfflineRules
 from tests.controller.people.ground import NOW, OWN, Answer, Ground, served
 
 CAPACITY = 39
@@ -24,25 +28,76 @@ async def ground(database: Database) -> Any:
         yield made
 
 
-async def grant(ground: Ground, person: Any, tag: Any, version: int = 1) -> Answer:
+def offline_path(person: Any, credential: Any) -> str:
+    """Return where a credential's offline access is."""
+    return f"/sites/{OWN}/people/{person['id']}/credentials/{credential['id']}/offline"
+
+
+async def grant(ground: Ground, person: Any, tag: Any, *, by: str = "ada") -> Answer:
     """Grant a tag offline access."""
-    path = f"/sites/{OWN}/people/{person['id']}/credentials/{tag['id']}"
-    return await ground.call("PATCH", path, {"offline": True}, if_match=version)
+    return await ground.call("PUT", offline_path(person, tag), by=by)
 
 
-async def listed(ground: Ground, lock: Any) -> Any:
+async def pin(ground: Ground, person: Any) -> Any:
+    """Make a person a PIN."""
+    return await ground.make(f"/people/{person['id']}/pins", {})
+
+
+async def crowd(
+    ground: Ground, count: int, group: Any, *, letter: str = "D", kind: str = "pin"
+) -> list[Any]:
+    """Write people into a group, the first of them subscribed first.
+
+    Each holds a PIN, or a tag with offline access.
+    """
+    found = [
+        {"id": f"{number:x}".rjust(32, letter.lower()), "name": f"{letter}{number}"}
+        for number in range(count)
+    ]
+    async with ground.db.write() as tx:
+        for number, one in enumerate(found):
+            since = NOW + timedelta(seconds=number)
+            kept = {"site_id": OWN, "created_at": NOW, "version": 1}
+            await tx.execute(insert(people).values(**kept, **one, subscribed_at=since))
+            await tx.execute(
+                insert(credentials).values(
+                    **kept,
+                    id=held_by(one),
+                    person_id=one["id"],
+                    kind=kind,
+                    digest=sha256(one["id"].encode()).digest()[:16],
+                    label="",
+                    offline=kind == "tag",
+                )
+            )
+            member = {"group_id": group["id"], "person_id": one["id"]}
+            await tx.execute(insert(group_people).values(site_id=OWN, **member))
+    return found
+
+
+def held_by(person: Any) -> str:
+    """Return the id of what somebody in a crowd holds."""
+    return str(person["id"])[::-1]
+
+
+async def listed(ground: Ground, lock: Any, query: str = "") -> Any:
     """Return the explained offline list of a lock."""
-    return (await ground.call("GET", f"/sites/{OWN}/locks/{lock['id']}/offline-list")).body
+    path = f"/sites/{OWN}/locks/{lock['id']}/offline-list{query}"
+    return (await ground.call("GET", path)).body
+
+
+async def compiled(ground: Ground, lock: Any) -> OfflineList:
+    """Return the offline list of a lock by the rows of that lock alone."""
+    async with ground.db.read() as tx:
+        state = await state_of_locks(tx, OWN, [LockId(lock["id"])])
+    return OfflineRules(state).list_of(state.locks[0])
 
 
 async def full(ground: Ground, *, spare: int = 0) -> tuple[Any, Any]:
     """Make a lock with a full list, but for some places, and the group that fills it."""
     door = await ground.lock(await ground.hub())
     group = await ground.group(locks=(door,))
-    for number in range(CAPACITY - spare):
-        person = await ground.person(f"P{number}")
-        await ground.tag(person, offline=True)
-        await ground.join(group, "people", person)
+    await crowd(ground, CAPACITY - spare, group, kind="tag")
     return door, group
 
 
@@ -166,26 +221,126 @@ async def test_everybody_with_offline_access_is_explained(ground: Ground) -> Non
 
     shown = await listed(ground, door)
 
-    assert (shown["capacity"], shown["used"]) == (CAPACITY, 1)
-    reasons = {one["person_name"]: one["reason"] for one in shown["credentials"]}
+    assert (shown["capacity"], shown["used"], shown["schedules_used"]) == (CAPACITY, 1, 1)
+    reasons = {one["person_name"]: one["reason"] for one in shown["items"]}
     assert reasons == {
         "On": None,
         "Blocked": "credential_blocked",
         "Unsubscribed": "person_unsubscribed",
         "Without": "no_access_to_lock",
     }
-    (first,) = [one for one in shown["credentials"] if one["listed"]]
+    (first,) = (await listed(ground, door, "?listed=true"))["items"]
     assert first == {
         "credential_id": tags["On"]["id"],
+        "kind": "tag",
         "label": "on",
         "person_id": on["id"],
         "person_name": "On",
         "listed": True,
         "reason": None,
         "group_ids": [group["id"]],
+        "slots": 1,
         "at_all_times": False,
+        "starts_at": None,
         "ends_at": end,
+        "held": False,
+        "pending": True,
+        "since": None,
     }
+
+
+async def test_a_list_is_shown_in_pages(ground: Ground) -> None:
+    """Listed and left out, one after the other, each once."""
+    door = await ground.lock(await ground.hub())
+    people = [await ground.person(f"P{number}") for number in range(5)]
+    for person in people:
+        await ground.tag(person, offline=True)
+    await ground.group(people=tuple(people[:3]), locks=(door,))
+    seen, cursor = [], ""
+    while True:
+        page = await listed(ground, door, f"?listed=false&limit=1{cursor}")
+        seen += [one["person_name"] for one in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert sorted(seen) == ["P3", "P4"]
+    assert len((await listed(ground, door, "?listed=true"))["items"]) == 3
+
+
+@pytest.mark.invariant("A7")
+async def test_pins_are_listed_by_themselves_where_there_is_a_keypad(ground: Ground) -> None:
+    """First subscribed first; who finds no slot is shown as such; elsewhere PINs are no matter."""
+    hub = await ground.hub()
+    door, plain = await ground.lock(hub, keypad=True), await ground.lock(hub)
+    await crowd(ground, CAPACITY + 2, await ground.group(locks=(door, plain)))
+
+    out = (await listed(ground, door, "?listed=false"))["items"]
+
+    assert {one["person_name"] for one in out} == {"D39", "D40"}
+    assert {one["reason"] for one in out} == {"no_slot"}
+    assert (await listed(ground, door))["used"] == CAPACITY
+    assert (await listed(ground, plain))["items"] == []
+
+
+@pytest.mark.invariant("A7")
+async def test_granting_says_whose_pin_gives_way(ground: Ground) -> None:
+    """The answer and the audit record name the PIN that lost its place; nothing is silent."""
+    door = await ground.lock(await ground.hub(), keypad=True)
+    found = await crowd(ground, CAPACITY, await ground.group(locks=(door,)))
+    first, last = found[0], found[-1]
+    tag = await ground.tag(first)
+
+    answer = await grant(ground, first, tag)
+    again = await grant(ground, first, tag)
+
+    lost = {
+        "lock_id": door["id"],
+        "credential_id": held_by(last),
+        "person_id": last["id"],
+    }
+    assert (answer.status, answer.body["displaced"]) == (200, [lost])
+    assert (again.status, again.body["displaced"]) == (200, [])
+    assert again.body["version"] == answer.body["version"]
+    async with ground.db.read() as tx:
+        facts = (
+            await tx.execute(
+                select(audit_records.c.facts).where(
+                    audit_records.c.action == "offline_access_granted"
+                )
+            )
+        ).scalar_one()
+    assert facts["displaced"] == [[door["id"], held_by(last)]]
+    assert (await ground.call("DELETE", offline_path(first, tag))).status == 204
+    assert (await listed(ground, door, "?listed=false"))["items"] == []
+
+
+async def test_a_pin_is_granted_nothing(ground: Ground) -> None:
+    """It is on lists by itself."""
+    pia = await ground.person()
+    made = await pin(ground, pia)
+
+    answer = await grant(ground, pia, made)
+
+    assert (answer.status, answer.code) == (409, "offline_automatic")
+
+
+async def test_a_credential_is_shown_at_each_of_its_locks(ground: Ground) -> None:
+    """Where it opens while the lock reaches no hub, and why not elsewhere."""
+    hub = await ground.hub()
+    door, other = await ground.lock(hub), await ground.lock(hub)
+    pia, max_ = await ground.person("Pia"), await ground.person("Max")
+    tag, plain = await ground.tag(pia, offline=True), await ground.tag(pia)
+    await ground.group(people=(pia,), locks=(door,))
+    await ground.group(people=(max_,), locks=(other,))
+
+    shown = (await ground.call("GET", offline_path(pia, tag))).body["items"]
+    refused = (await ground.call("GET", offline_path(pia, plain))).body["items"]
+
+    assert [(one["lock_id"], one["listed"]) for one in shown] == [(door["id"], True)]
+    assert [(one["lock_id"], one["reason"]) for one in refused] == [
+        (door["id"], "offline_not_granted")
+    ]
 
 
 @pytest.mark.invariant("E4")
@@ -198,27 +353,28 @@ async def test_a_list_does_not_depend_on_the_instant(ground: Ground) -> None:
     lists = []
     for passed in (timedelta(0), timedelta(hours=3), timedelta(days=40)):
         ground.calendar.at = NOW + passed
-        async with ground.db.read() as tx:
-            lists.append(offline_list(await site_state(tx, OWN), LockId(door["id"])))
+        lists.append(await compiled(ground, door))
 
-    assert len(lists[0]) == 1
-    assert lists[0][0].ends_at == NOW + timedelta(hours=1)
+    assert len(lists[0].grants) == 1
+    assert lists[0].grants[0].ends_at == NOW + timedelta(hours=1)
     assert lists[1:] == [lists[0]] * 2
 
 
-async def test_the_part_that_lists_need_gives_the_same_lists(ground: Ground) -> None:
-    """Reading offline holders only leaves out nobody who is on a list."""
-    door = await ground.lock(await ground.hub())
-    pia, max_ = await ground.person("Pia"), await ground.person("Max")
-    await ground.tag(pia, offline=True)
-    await ground.tag(pia)
-    await ground.tag(max_)
-    await ground.group(people=(pia, max_), locks=(door,))
+async def test_the_rows_of_a_lock_alone_give_its_list(ground: Ground) -> None:
+    """Whoever is not at the lock, has nothing offline or is out of line is not even read."""
+    hub = await ground.hub()
+    door, other = await ground.lock(hub, keypad=True), await ground.lock(hub, keypad=True)
+    at_door = await crowd(ground, CAPACITY + 3, await ground.group(locks=(door,)))
+    await crowd(ground, 3, await ground.group(locks=(other,)), letter="E")
+    await ground.tag(at_door[1])
+    offline = await ground.tag(at_door[0], offline=True)
 
     async with ground.db.read() as tx:
-        whole = await site_state(tx, OWN)
-        part = await site_state(tx, OWN, offline_only=True)
+        part = await state_of_locks(tx, OWN, [LockId(door["id"])])
+        whole = await state_of_locks(tx, OWN)
+        room = await state_of_locks(tx, OWN, [LockId(door["id"])], pins=False)
 
-    assert offline_list(part, LockId(door["id"])) == offline_list(whole, LockId(door["id"]))
-    assert len(part.credentials) == 1
-    assert len(whole.credentials) == 3
+    (here,) = part.locks
+    assert OfflineRules(part).list_of(here).grants == OfflineRules(whole).list_of(here).grants
+    assert len(part.credentials) == CAPACITY + 1
+    assert [one.credential.id for one in room.credentials] == [offline["id"]]
