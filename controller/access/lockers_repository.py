@@ -47,14 +47,28 @@ async def count_usable(tx: ReadSession, site_id: SiteId) -> int:
     return int((await tx.execute(some)).scalar_one())
 
 
-async def is_personal(tx: ReadSession, site_id: SiteId, lock_id: LockId) -> bool:
-    """Return whether a lock is a personal locker's."""
-    one = select(lockers.c.id).where(
+async def require_no_personal_lockers(
+    tx: ReadSession, site_id: SiteId, lock_ids: Sequence[str]
+) -> None:
+    """Refuse to let others open a personal locker by way of a group or a pod.
+
+    Raises:
+        LockIsLocker: One of the locks is such a locker's.
+    """
+    some = select(lockers.c.lock_id).where(
         lockers.c.site_id == site_id,
-        lockers.c.lock_id == lock_id,
+        lockers.c.lock_id.in_(lock_ids),
         lockers.c.kind == LockerKind.PERSONAL,
     )
-    return (await tx.execute(one)).first() is not None
+    found = (await tx.execute(some.order_by(lockers.c.lock_id).limit(1))).scalar()
+    if found is not None:
+        raise LockIsLocker(
+            "lock_id: this lock is a personal locker, which opens to its own people only. "
+            "Assign the locker instead.",
+            field="lock_id",
+            lock_id=found,
+            remedy="assign_locker",
+        )
 
 
 async def is_shared_out(tx: ReadSession, site_id: SiteId, lock_id: LockId) -> bool:

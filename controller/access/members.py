@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.access import members_repository, repository
+from controller.access.lockers_repository import require_no_personal_lockers
 from controller.access.members_repository import LOCKS, PEOPLE, Kind
 from controller.audit.service import Audit, Change
 from controller.db.engine import Session
@@ -151,6 +152,7 @@ class Members:
             InvalidMembers: An id is named twice.
             NotFound: The site has no such group, or nobody or no lock of an id.
             TooManyGroups: A person is in as many groups as one can be.
+            LockIsLocker: A lock is a personal locker's.
             OfflineListFull: A lock has no room for all offline credentials.
         """
         group = await self._begin(tx, actor, site_id, group_id, now=now)
@@ -196,6 +198,7 @@ class Members:
             await _revoke(tx, group, left, now=now)
             touched = Touched.people(*joined, *left)
         else:
+            await require_no_personal_lockers(tx, group.site_id, joined)
             if left:
                 await repository.revoke_members(tx, group, lock_ids=left, now=now)
             touched = Touched.locks(*joined, *left)

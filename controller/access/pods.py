@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import TypedDict
 
 from controller.access import pods_repository as repository
-from controller.access.lockers_repository import is_personal
+from controller.access.lockers_repository import require_no_personal_lockers
 from controller.db.engine import Session
 from controller.domain.catalogue import Feature
 from controller.domain.ids import LockId, PersonId, PodId, SiteId
-from controller.domain.lockers import LockIsLocker
 from controller.domain.people import end_of_stay
 from controller.domain.pods import (
     POD_LOCKS_MAX,
@@ -243,7 +242,7 @@ class Pods:
         await self._begin(tx, actor, site_id, now=now)
         pod = await repository.pod(tx, site_id, pod_id)
         lock = await lock_of_site(tx, site_id, lock_id)
-        await require_no_personal_locker(tx, site_id, lock.id)
+        await require_no_personal_lockers(tx, site_id, [lock.id])
         if not await repository.put_lock(tx, pod, lock.id):
             return
         count = len(await repository.locks_in(tx, pod))
@@ -316,21 +315,6 @@ class Pods:
             now=now,
             facts={"name": pod.name, "touched": named},
             touched=[*Touched.groups(pod.id), *(touched or ())],
-        )
-
-
-async def require_no_personal_locker(tx: Session, site_id: SiteId, lock_id: LockId) -> None:
-    """Refuse to let others open a personal locker by way of a group or a pod.
-
-    Raises:
-        LockIsLocker: It is one.
-    """
-    if await is_personal(tx, site_id, lock_id):
-        raise LockIsLocker(
-            "lock_id: this lock is a personal locker, which opens to its own people only. "
-            "Assign the locker instead.",
-            field="lock_id",
-            remedy="assign_locker",
         )
 
 

@@ -1,7 +1,6 @@
 """Which rights people have at which locks, and by what: the effective rights of a site.
 
-Whatever gives rights is an access group here. Lockers and pods, to hubs groups of their own, come
-into ``_rights`` when they come.
+Whatever gives rights is a group here, as it is to hubs: access groups, lockers and pods.
 """
 
 from collections import defaultdict
@@ -13,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Select, and_, or_, select
 
+from controller.access.given import GIVEN
 from controller.access.repository import to_schedule
 from controller.db.engine import ReadSession
-from controller.db.tables.access import access_groups, group_locks, group_people, schedules
+from controller.db.tables.access import schedules
 from controller.db.tables.hardware import locks
 from controller.db.tables.people import credentials, people
 from controller.db.tables.sites import sites
@@ -63,10 +63,14 @@ async def rights_at(
     tx: ReadSession, site_id: SiteId, *, person_id: PersonId, lock_id: LockId
 ) -> list[Right]:
     """Return by which groups a person may open a lock, by id; also those that are over."""
-    some = _rights(site_id).where(
-        group_people.c.person_id == person_id, group_locks.c.lock_id == lock_id
-    )
-    return [_right(row) for row in await tx.execute(some.order_by(access_groups.c.id))]
+    some = _rights(site_id).where(GIVEN.c.person_id == person_id, GIVEN.c.lock_id == lock_id)
+    return [_right(row) for row in await tx.execute(some.order_by(GIVEN.c.id))]
+
+
+async def rights_of(tx: ReadSession, site_id: SiteId, person_id: PersonId) -> list[Right]:
+    """Return all rights of a person, one for each lock and group, by group; also those over."""
+    some = _rights(site_id).where(GIVEN.c.person_id == person_id)
+    return [_right(row) for row in await tx.execute(some.order_by(GIVEN.c.id, GIVEN.c.lock_id))]
 
 
 async def locks_of(
@@ -80,10 +84,10 @@ async def locks_of(
 ) -> list[LockRights]:
     """Return the locks that a person may open now or later, after an id, at most ``limit``."""
     some = await _lasting(tx, site_id, now)
-    some = some.where(group_people.c.person_id == person_id)
-    page = await _page(tx, some, group_locks.c.lock_id, after_id, limit)
+    some = some.where(GIVEN.c.person_id == person_id)
+    page = await _page(tx, some, GIVEN.c.lock_id, after_id, limit)
     gathered: defaultdict[LockId, list[Right]] = defaultdict(list)
-    for row in await tx.execute(_of(some, group_locks.c.lock_id, page)):
+    for row in await tx.execute(_of(some, GIVEN.c.lock_id, page)):
         gathered[row.lock_id].append(_right(row))
     names = await tx.execute(
         select(locks.c.id, locks.c.name)
@@ -107,10 +111,10 @@ async def people_of(
 ) -> list[PersonRights]:
     """Return who may open a lock now or later, after an id, at most ``limit``."""
     some = await _lasting(tx, site_id, now)
-    some = some.where(group_locks.c.lock_id == lock_id)
-    page = await _page(tx, some, group_people.c.person_id, after_id, limit)
+    some = some.where(GIVEN.c.lock_id == lock_id)
+    page = await _page(tx, some, GIVEN.c.person_id, after_id, limit)
     gathered: defaultdict[PersonId, list[Right]] = defaultdict(list)
-    for row in await tx.execute(_of(some, group_people.c.person_id, page)):
+    for row in await tx.execute(_of(some, GIVEN.c.person_id, page)):
         gathered[row.person_id].append(_right(row))
     held: defaultdict[PersonId, list[Credential]] = defaultdict(list)
     known = select(credentials).where(
@@ -156,35 +160,18 @@ def presented(one: SiteCredential | Row[Any]) -> Credential:
 
 
 def _rights(site_id: SiteId) -> Select[Any]:
-    """Return the statement for all rights of a site, a row for each person, lock and group."""
-    same_site = access_groups.c.site_id
-    people_in = and_(
-        group_people.c.site_id == same_site, group_people.c.group_id == access_groups.c.id
-    )
-    locks_in = and_(
-        group_locks.c.site_id == same_site, group_locks.c.group_id == access_groups.c.id
-    )
-    followed = and_(schedules.c.site_id == same_site, schedules.c.id == access_groups.c.schedule_id)
+    """Return the statement for all rights of a site, a row for each person, lock and giver."""
+    followed = and_(schedules.c.site_id == GIVEN.c.site_id, schedules.c.id == GIVEN.c.schedule_id)
     return (
         select(
-            group_people.c.person_id,
-            group_locks.c.lock_id,
-            access_groups.c.id,
-            access_groups.c.name,
-            access_groups.c.schedule_id,
-            access_groups.c.starts_at,
-            access_groups.c.ends_at,
+            *(column for column in GIVEN.c if column.name != "site_id"),
             schedules.c.windows,
             schedules.c.observes_holidays,
             schedules.c.starts_on,
             schedules.c.ends_on,
         )
-        .select_from(
-            access_groups.join(group_people, people_in)
-            .join(group_locks, locks_in)
-            .outerjoin(schedules, followed)
-        )
-        .where(access_groups.c.site_id == site_id)
+        .select_from(GIVEN.outerjoin(schedules, followed))
+        .where(GIVEN.c.site_id == site_id)
     )
 
 
@@ -192,7 +179,7 @@ async def _lasting(tx: ReadSession, site_id: SiteId, now: datetime) -> Select[An
     """Return the statement for all rights that are not over."""
     today = now.astimezone(await zone_of(tx, site_id)).date()
     return _rights(site_id).where(
-        or_(access_groups.c.ends_at.is_(None), access_groups.c.ends_at > now),
+        or_(GIVEN.c.ends_at.is_(None), GIVEN.c.ends_at > now),
         or_(schedules.c.ends_on.is_(None), schedules.c.ends_on >= today),
     )
 
@@ -208,7 +195,7 @@ async def _page(
 
 
 def _of(some: Select[Any], column: Any, ids: Sequence[str]) -> Select[Any]:
-    return some.where(column.in_(ids)).order_by(access_groups.c.id)
+    return some.where(column.in_(ids)).order_by(GIVEN.c.id)
 
 
 def _right(row: Row[Any]) -> Right:
