@@ -75,13 +75,7 @@ class Orders:
         """Order a lock to do something once, now. Which right that takes, ``RIGHTS`` says.
 
         Args:
-            tx: The transaction.
-            actor: Who orders.
-            site_id: The site.
-            lock_id: The lock.
-            kind: What it shall do.
             seconds: Calendar; for how long, 1 to 86,400. Office mode without it ends by an order.
-            now: The calendar's instant.
             right: What it takes instead, when a caller has judged that this actor may at this lock.
 
         Raises:
@@ -112,9 +106,7 @@ class Orders:
             issued_at=issued_at,
             finished_at=None,
         )
-        await tx.execute(insert(commands).values(_row(command)))
-        self._sync.wake_commands(tx)
-        await self._record(tx, actor, command, now=now)
+        await self._keep(tx, actor, command)
         return command
 
     async def command(
@@ -137,7 +129,10 @@ class Orders:
             raise NotFound("There is no such command at this site.", object="command")
         return command, command.state_at(self._link.utc())
 
-    async def _record(self, tx: Session, actor: Actor, command: Command, *, now: datetime) -> None:
+    async def _keep(self, tx: Session, actor: Actor, command: Command) -> None:
+        """Write an order with its audit record, and have it sent."""
+        await tx.execute(insert(commands).values(_row(command)))
+        self._sync.wake_commands(tx)
         await self._audit.record(
             tx,
             actor,
@@ -145,7 +140,7 @@ class Orders:
             site_id=command.site_id,
             object_kind="lock",
             object_id=command.lock_id,
-            now=now,
+            now=command.created_at,
             facts={
                 "command_id": command.id,
                 "number": command.number,
