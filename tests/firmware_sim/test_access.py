@@ -49,6 +49,39 @@ def test_an_edit_moves_what_changed_and_no_more() -> None:
     assert made.world.tap(made.lock, DAN).kind is EntryKind.OPENED_BY_HUB
 
 
+def test_an_edit_reads_what_changed_and_no_more() -> None:
+    """What was read once is not read again at the next switch, however much there is."""
+    made = scene()
+    crowd(made, 600, with_index=True)
+    made.publish()
+    before = made.hub.now.access.pieces
+    plan = made.cloud.plans[made.hub.identity.hub_id]
+    plan.people = (*plan.people[:-1], person("new", made.cloud.digest(DAN), groups=("all",)))
+
+    made.publish()
+
+    after = made.hub.now.access.pieces
+    anew = {name for name, piece in after.items() if before.get(name) is not piece}
+    assert anew == after.keys() - before.keys()
+    assert len(anew) == 2  # the index and the section of the one person
+
+
+def test_a_section_is_read_when_it_comes() -> None:
+    """The switch itself reads nothing, so that nobody at a door waits for it."""
+    made = scene()
+    crowd(made, 600)
+    made.cloud.sections_until_silent = 6
+    made.publish()
+    assert made.hub.now.pull is not None
+    come = made.hub.now.pull.pieces
+
+    made.cloud.sections_until_silent = 1000
+    made.world.run(120)
+
+    assert len(come) == 6
+    assert all(made.hub.now.access.pieces[name] is piece for name, piece in come.items())
+
+
 def test_the_old_state_serves_until_the_new_is_whole() -> None:
     """Half of a state changes no decision; the rest of it changes all at once."""
     made = scene()
