@@ -1,12 +1,12 @@
 """A served ground, and a mail server that is really there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from controller.db.engine import Database
@@ -45,11 +45,7 @@ async def ground(database: Database) -> AsyncIterator[Ground]:
 async def inbox() -> AsyncIterator[Inbox]:
     """An SMTP server on a free port."""
     taken = Inbox()
-    server = Controller(taken, hostname="127.0.0.1", port=0)
-    server.start()
-    try:
-        assert server.server is not None
-        taken.port = server.server.sockets[0].getsockname()[1]
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(taken), "127.0.0.1", 0)
+    async with server:
+        taken.port = server.sockets[0].getsockname()[1]
         yield taken
-    finally:
-        server.stop()

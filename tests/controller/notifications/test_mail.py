@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from sqlalchemy import select
@@ -42,7 +43,7 @@ class Post:
             receiver_ids=frozenset(PersonId(one) for one in receivers),
         )
         async with self.ground.db.write() as tx:
-            await self.rules.add(tx, SYSTEM, OWN, edit | more, now=NOW)  # type: ignore[typeddict-item]
+            await self.rules.add(tx, SYSTEM, OWN, cast("RuleEdit", edit | more), now=NOW)
 
     async def happen(self, *happenings: Happening) -> None:
         """Let something be written down, and the gathering time pass."""
