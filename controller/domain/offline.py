@@ -245,7 +245,7 @@ class OfflineRules:
     def _held(self) -> Mapping[PersonId, list[HeldCredential]]:
         """Return who holds what could be on a list."""
         held_by: defaultdict[PersonId, list[HeldCredential]] = defaultdict(list)
-        for held in self._state.credentials:
+        for held in {each.credential.id: each for each in self._state.credentials}.values():
             is_pin = held.credential.kind is CredentialKind.PIN
             if (held.offline or is_pin) and not held.credential.blocked:
                 held_by[held.credential.person_id].append(held)
@@ -284,8 +284,8 @@ class _Room:
 def to_forget(state: SiteState, lock_id: LockId) -> tuple[Revoked, ...]:
     """Return the revoked credentials without a right at a lock, newest first, ties by digest.
 
-    The lock's own memory may still hold an opening of theirs. A right that has an end counts as
-    none: the memory may hold the later end of before, or none.
+    The lock's own memory may still hold an opening of theirs. A right that a date limits counts as
+    none: the memory knows no start and no schedule, and may hold the later end of before, or none.
     """
     noted = {revoked.digest for revoked in state.revoked}
     entitled = {
@@ -298,15 +298,21 @@ def to_forget(state: SiteState, lock_id: LockId) -> tuple[Revoked, ...]:
 
 
 def is_entitled_for_good(state: SiteState, held: HeldCredential, lock_id: LockId) -> bool:
-    """Return whether a credential has a right at a lock that ends by no date of its own."""
+    """Return whether a credential has a right at a lock that no date limits."""
     person = state.people[held.credential.person_id]
+    limits = (held.credential.ends_at, person.starts_at, person.ends_at)
     return (
         not held.credential.blocked
         and person.subscribed
-        and held.credential.ends_at is None
-        and person.ends_at is None
+        and not any(limits)
         and any(
-            person.id in group.person_ids and lock_id in group.lock_ids and group.ends_at is None
+            person.id in group.person_ids
+            and lock_id in group.lock_ids
+            and _is_for_good(group, state.schedule_of(group))
             for group in state.groups
         )
     )
+
+
+def _is_for_good(group: Group, schedule: Schedule) -> bool:
+    return not any((group.starts_at, group.ends_at, schedule.starts_on, schedule.ends_on))

@@ -28,9 +28,10 @@ from controller.domain.offline import (
     OfflineRules,
     OfflineSchedulesFull,
     Unlisted,
+    to_forget,
 )
 from controller.domain.schedule import HOLIDAY, Holiday, Schedule, Window
-from controller.domain.site_state import Group, HeldCredential, Lock, SiteState
+from controller.domain.site_state import Group, HeldCredential, Lock, Revoked, SiteState
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Madrid")
@@ -443,3 +444,48 @@ def test_a_schedule_that_is_open_all_week_takes_no_place() -> None:
     (grant,) = OfflineRules(state).list_of(lock(LOCKS[0])).grants
 
     assert grant.schedules is None
+
+
+@pytest.mark.invariant("A1")
+@given(states(), st.dictionaries(st.integers(0, 7), hours), st.sampled_from(LOCKS))
+def test_what_was_revoked_is_forgotten_unless_a_right_has_no_limit(
+    state: SiteState, noted: dict[int, datetime], lock_id: LockId
+) -> None:
+    """A memory knows no dates: whoever has any is told to be forgotten, and who is not does not."""
+    revoked = tuple(
+        Revoked(digest=bytes([number]) * 16, revoked_at=at) for number, at in sorted(noted.items())
+    )
+    told = to_forget(replace(state, revoked=revoked), lock_id)
+    forgotten = {each.digest for each in told}
+    known = {held.digest: held for held in state.credentials}
+    for each in revoked:
+        holder = known.get(each.digest)
+        opens_always = holder is not None and _has_a_right_for_ever(state, holder, lock_id)
+        assert (each.digest in forgotten) == (not opens_always)
+    instants = [each.revoked_at for each in told]
+    assert instants == sorted(instants, reverse=True)
+
+
+def _has_a_right_for_ever(state: SiteState, holder: HeldCredential, lock_id: LockId) -> bool:
+    """Return whether one right at a lock holds long ago and in far future, whatever the hour."""
+    person = state.people[holder.credential.person_id]
+    far = NOW - timedelta(days=10_000), NOW + timedelta(days=10_000)
+
+    def holds(start: datetime | None, end: datetime | None) -> bool:
+        return (start is None or start <= far[0]) and (end is None or far[1] < end)
+
+    return (
+        person.subscribed
+        and not holder.credential.blocked
+        and holds(person.starts_at, person.ends_at)
+        and holds(None, holder.credential.ends_at)
+        and any(
+            person.id in group.person_ids
+            and lock_id in group.lock_ids
+            and holds(group.starts_at, group.ends_at)
+            and schedule.starts_on is None
+            and schedule.ends_on is None
+            for group in state.groups
+            for schedule in [state.schedule_of(group)]
+        )
+    )
