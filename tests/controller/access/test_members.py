@@ -40,7 +40,10 @@ async def test_some_come_and_others_go_at_once(ground: Ground, kind: str) -> Non
         for number in range(4)
     ]
     ids = [one["id"] for one in four]
-    group = await ground.group(**{kind: tuple(four[:2])})
+    there = tuple(four[:2])
+    group = await ground.group(
+        people=there if kind == "people" else (), locks=there if kind == "locks" else ()
+    )
     before = await ground.audited()
     body = {"add_ids": [ids[1], ids[2]], "remove_ids": [ids[0], ids[3]]}
 

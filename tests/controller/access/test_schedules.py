@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from controller.db.tables.access import schedules
-from tests.controller.people.ground import OWN, Ground
+from controller.db.tables.people import revoked_digests
+from tests.controller.people.ground import NOW, OWN, Ground
 
 SCHEDULES = f"/sites/{OWN}/schedules"
 MORNING = {"weekday": 0, "start_min": 480, "end_min": 720}
+TUESDAY = MORNING | {"weekday": 1}
 
 
 async def office(ground: Ground, *windows: dict[str, int]) -> Any:
@@ -52,6 +55,141 @@ async def test_a_window_that_cannot_be_is_named(
     assert answer.facts == {"field": field}
     assert field in answer.body["detail"]
     assert await ground.count(schedules) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"windows": [MORNING, MORNING]}, "invalid_schedule", "windows.1"),
+        (
+            {"windows": [MORNING, TUESDAY, MORNING | {"start_min": 719, "end_min": 800}]},
+            "invalid_schedule",
+            "windows.2",
+        ),
+        ({"windows": [MORNING | {"weekday": 7}]}, "invalid_schedule", "windows"),
+        ({"starts_on": "2026-03-03", "ends_on": "2026-03-02"}, "invalid_schedule", "ends_on"),
+        ({"starts_on": "2026-03-03", "ends_on": "2026-03-08"}, "invalid_schedule", "ends_on"),
+        ({"starts_on": "1969-12-31"}, "invalid_schedule", "starts_on"),
+        ({"ends_on": "2100-01-01"}, "invalid_schedule", "ends_on"),
+        ({"ends_on": "2026-02-30"}, "validation_failed", "ends_on"),
+        ({"ends_on": "2026-03-01T00:00:00Z"}, "validation_failed", "ends_on"),
+        ({"ends_on": 20_000}, "validation_failed", "ends_on"),
+        ({"observes_holidays": "yes"}, "validation_failed", "observes_holidays"),
+        ({"observes_holidays": None}, "validation_failed", "observes_holidays"),
+        ({"windows": [MORNING, MORNING | {"colour": 1}]}, "validation_failed", "windows.1.colour"),
+        ({"windows": [MORNING, {"weekday": 1}]}, "validation_failed", "windows.1.start_min"),
+        ({"windows": [MORNING | {"weekday": 1.5}]}, "validation_failed", "windows.0.weekday"),
+        ({"windows": [MORNING] * 201}, "validation_failed", "windows"),
+        ({"name": " "}, "validation_failed", "name"),
+        ({"name": "Off\u202eice"}, "validation_failed", "name"),
+        ({"name": "Office\u200f"}, "validation_failed", "name"),
+        ({"colour": "red"}, "validation_failed", "colour"),
+    ],
+)
+async def test_what_a_schedule_cannot_be_names_the_field(
+    ground: Ground, body: dict[str, object], code: str, field: str
+) -> None:
+    """Overlaps, times that never come, odd values: new or edited, nothing of it is written."""
+    kept = await ground.make("/schedules", {"name": "Day", "windows": [MORNING]})
+
+    made = await ground.call("POST", SCHEDULES, {"name": "Office", "windows": [MORNING]} | body)
+    edited = await ground.call("PATCH", f"{SCHEDULES}/{kept['id']}", body, if_match=1)
+
+    for answer in (made, edited):
+        assert (answer.status, answer.code) == (422, code)
+        errors = answer.body.get("errors", [])
+        named = errors[0]["field"] if errors else answer.facts["field"]
+        assert named == field
+        assert errors or answer.body["detail"].startswith(f"{field}:")
+    assert (await ground.call("GET", SCHEDULES)).body == {"items": [kept]}
+
+
+async def test_a_schedule_keeps_holidays_and_dates(ground: Ground) -> None:
+    """What is left out of an edit stays, null takes a date away, and one day may be all."""
+    windows = [MORNING, MORNING | {"weekday": 7}]
+    body = {"windows": windows, "observes_holidays": True, "starts_on": "2026-03-02"}
+    made = await ground.make("/schedules", body | {"name": "Office", "ends_on": "2026-03-02"})
+    path = f"{SCHEDULES}/{made['id']}"
+
+    renamed = await ground.call("PATCH", path, {"name": "Other"}, if_match=1)
+    opened = await ground.call("PATCH", path, {"ends_on": None}, if_match=2)
+
+    assert made | body | {"ends_on": "2026-03-02"} == made
+    assert renamed.body == made | {"name": "Other", "version": 2}
+    assert opened.body == renamed.body | {"ends_on": None, "version": 3}
+    assert (await ground.call("GET", path)).body == opened.body
+
+
+async def test_an_edit_is_judged_with_what_it_leaves(ground: Ground) -> None:
+    """Windows for holidays alone go well until the schedule stops to observe them."""
+    body = {"windows": [MORNING | {"weekday": 7}], "observes_holidays": True}
+    made = await ground.make("/schedules", {"name": "Feast", **body})
+
+    edit = {"observes_holidays": False}
+    answer = await ground.call("PATCH", f"{SCHEDULES}/{made['id']}", edit, if_match=1)
+
+    assert (answer.status, answer.facts) == (422, {"field": "windows"})
+
+
+async def test_a_name_with_markup_is_a_text(ground: Ground) -> None:
+    """What looks like markup, or is written from the right, comes back letter by letter."""
+    for name in ("<script>alert(1)</script>", "משמרת לילה", "a & b"):
+        made = await ground.make("/schedules", {"name": name, "windows": [MORNING]})
+        assert made["name"] == name
+
+
+async def test_a_site_has_200_schedules_at_most(ground: Ground) -> None:
+    """They are listed whole, so there is an end to them."""
+    async with ground.db.write() as tx:
+        await tx.execute(
+            insert(schedules),
+            [
+                {
+                    "site_id": OWN,
+                    "id": f"{number:032x}",
+                    "name": f"S{number}",
+                    "windows": [[0, 0, 60]],
+                    "version": 1,
+                }
+                for number in range(200)
+            ],
+        )
+
+    answer = await ground.call("POST", SCHEDULES, {"name": "More", "windows": [MORNING]})
+
+    assert (answer.status, answer.code) == (409, "too_many_schedules")
+    assert answer.facts == {"limit": 200, "used": 200, "remedy": "delete_schedule"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "noted"),
+    [
+        ({"windows": [MORNING | {"end_min": 481}]}, 0),
+        ({"observes_holidays": True}, 0),
+        ({"starts_on": "2026-01-01"}, 1),
+        ({"ends_on": "2026-06-30"}, 1),
+        ({"starts_on": None, "ends_on": None}, 0),
+        ({"ends_on": "2026-12-31"}, 0),
+        ({"ends_on": "2027-01-01"}, 0),
+    ],
+)
+async def test_days_that_are_lost_make_locks_forget(
+    ground: Ground, edit: dict[str, object], noted: int
+) -> None:
+    """A memory knows no hours, so other hours take nothing from it; days that are lost do."""
+    pia, stranger = await ground.person(), await ground.person("Stranger")
+    await ground.tag(pia)
+    await ground.tag(stranger)
+    door = await ground.lock(await ground.hub())
+    body = {"name": "Year", "windows": [MORNING], "ends_on": "2026-12-31"}
+    made = await ground.make("/schedules", body)
+    await ground.group(people=(pia,), locks=(door,), schedule_id=made["id"])
+    await ground.group(people=(stranger,), locks=(door,))
+
+    answer = await ground.call("PATCH", f"{SCHEDULES}/{made['id']}", edit, if_match=1)
+
+    assert answer.status == 200
+    assert await ground.count(revoked_digests, revoked_at=NOW) == noted
 
 
 @pytest.mark.parametrize("count", [0, 29])
