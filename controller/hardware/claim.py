@@ -86,8 +86,9 @@ class Claims:
 
     def _proved(self, request: ClaimRequest, rows: Sequence[Row[Any]]) -> Row[Any] | None:
         """Return the first place whose code the device has proved, in the same time for all."""
+        candidates: list[Row[Any] | None] = [*rows] if rows else [None]
         found = None
-        for row in rows or [None]:
+        for row in candidates:
             expected = claim.request_mac(
                 request,
                 secret=NOBODYS_SECRET if row is None else self._secret(row),

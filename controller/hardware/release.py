@@ -77,13 +77,14 @@ class Releases:
         lock = await repository.lock(tx, site_id, lock_id)
         lock.require_staying()
         is_gone = lock.list_confirmed_at is None
+        rights = await _rights_at(tx, lock)
         if is_gone:
             await _remove(tx, lock, if_match=if_match)
         else:
             await _empty(tx, lock, if_match=if_match, now=now)
             lock = await repository.lock(tx, site_id, lock_id)
         release = Release(lock=lock, is_gone=is_gone)
-        await self._end(tx, actor, release, now=now)
+        await self._end(tx, actor, release, now=now, rights=rights)
         return release
 
     async def force(
@@ -115,8 +116,9 @@ class Releases:
                 warning=f"{lock.name} was not emptied. Until somebody resets it to factory state "
                 f"it may open to {len(held)} credentials, and nobody can take that back.",
             )
+        rights = await _rights_at(tx, lock)
         await _remove(tx, lock, if_match=if_match)
-        await self._end(tx, actor, release, now=now)
+        await self._end(tx, actor, release, now=now, rights=rights)
         return release
 
     async def _end(
@@ -126,6 +128,7 @@ class Releases:
         release: Release,
         *,
         now: datetime,
+        rights: Collection[str],
     ) -> None:
         lock = release.lock
         await self._changes.end(
@@ -143,7 +146,11 @@ class Releases:
                 "may_open_to": release.may_open_to,
                 "warning": release.warning,
             },
-            touched=[*Touched.locks(lock.id), *Touched.hubs(lock.hub_id)],
+            touched=[
+                *Touched.locks(lock.id),
+                *Touched.groups(*rights),
+                *Touched.hubs(lock.hub_id),
+            ],
         )
 
 
@@ -185,6 +192,19 @@ class Departures:
                 facts={"name": lock.name, "serial": lock.serial, "hub_id": lock.hub_id},
             )
         return len(gone)
+
+
+async def _rights_at(tx: Session, lock: SiteLock) -> list[str]:
+    """Return the groups, lockers and pods that give people rights at a lock."""
+    found: list[str] = []
+    for table, column in (
+        (group_locks, group_locks.c.group_id),
+        (pod_locks, pod_locks.c.pod_id),
+        (lockers, lockers.c.id),
+    ):
+        mine = select(column).where(table.c.site_id == lock.site_id, table.c.lock_id == lock.id)
+        found += (await tx.execute(mine)).scalars()
+    return found
 
 
 async def _empty(tx: Session, lock: SiteLock, *, if_match: int, now: datetime) -> None:

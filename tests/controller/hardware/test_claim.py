@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from controller.db.engine import Database
 from controller.db.tables.hardware import hubs
 from controller.db.tables.records import audit_records
 from controller.domain.ids import HubId
+from controller.domain.subscription import Kind
 from controller.hardware.claim import Claims
 from controller.hardware.device_api import DeviceApi
 from controller.hardware.service import DeviceAddresses
@@ -42,10 +45,11 @@ from gateway.protocol.claim import (
     ClaimResponse,
 )
 from gateway.protocol.messages import Status
-from tests.controller.people.ground import KEYS, NOW, OWN, STICKER, Ground, served
+from tests.controller.people.ground import FOREIGN, KEYS, NOW, OWN, STICKER, Ground, served
 
 SECRET = claim.code_secret(STICKER)
 NONCE = bytes(range(16))
+HUB = {"name": "Hub", "serial": "IQ-77", "activation_code": STICKER}
 
 
 class Device:
@@ -116,7 +120,16 @@ class Listener:
 @pytest.fixture
 async def listener(database: Database, tmp_path: Path) -> AsyncIterator[Listener]:
     """A listener with a certificate of the installation's own authority."""
-    async with served(database) as ground:
+    async with listening(database, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def listening(
+    database: Database, tmp_path: Path, *, kind: Kind = Kind.PAID
+) -> AsyncIterator[Listener]:
+    """Serve devices beside two sites."""
+    async with served(database, kind=kind) as ground:
         authority = Authority(tmp_path, public_host="127.0.0.1", now=SystemLinkClock().utc())
         addresses = DeviceAddresses(
             public_host="127.0.0.1",
@@ -129,6 +142,7 @@ async def listener(database: Database, tmp_path: Path) -> AsyncIterator[Listener
             keys=KEYS,
             authority=authority,
             addresses=addresses,
+            entitlement=ground.services.entitlement,
             sync=ground.services.sync,
             audit=ground.services.audit,
             link=ground.link,
@@ -382,3 +396,59 @@ async def test_claims_of_one_address_are_limited(listener: Listener) -> None:
     assert set(statuses[:-1]) == {403}
     listener.ground.link.now_s += 1
     assert (await listener.send(b""))[0] == HTTPStatus.FORBIDDEN
+
+
+async def test_a_guessed_serial_blocks_nobody(listener: Listener) -> None:
+    """Of the sites that expect a serial the one gets the hub whose code is on its sticker."""
+    ground = listener.ground
+    path = {site: f"/sites/{site}/hubs" for site in (OWN, FOREIGN)}
+    body = {"name": "Hub", "serial": "IQ-77"}
+    guessed = await ground.call(
+        "POST", path[FOREIGN], body | {"activation_code": "2345-6789-ABCD"}, by="bob"
+    )
+    mine = await ground.call("POST", path[OWN], body | {"activation_code": STICKER})
+    device = listener.device(mine.body)
+
+    status, answer = await listener.send(device.signed(device.request()))
+
+    assert (guessed.status, mine.status, status) == (201, 201, HTTPStatus.OK)
+    assert wire.decode(ClaimResponse, answer).site_id.hex() == OWN
+    assert (await listener.row(guessed.body)).claimed_at is None
+
+
+async def test_a_serial_is_in_service_once(listener: Listener) -> None:
+    """Whoever has the code may expect the hub at two sites, and gets it at one."""
+    ground = listener.ground
+    first = await ground.call("POST", f"/sites/{OWN}/hubs", HUB)
+    ground.calendar.at += timedelta(seconds=1)
+    second = await ground.call("POST", f"/sites/{FOREIGN}/hubs", HUB, by="bob")
+    devices = [listener.device(first.body) for _ in range(4)]
+
+    answers = await asyncio.gather(
+        *(listener.send(device.signed(device.request())) for device in devices)
+    )
+
+    assert sorted(status for status, _ in answers) == [200, 403, 403, 403]
+    rows = [await listener.row(hub.body) for hub in (first, second)]
+    assert [row.claimed_at is not None for row in rows] == [True, False]
+
+
+@pytest.mark.invariant("V10")
+async def test_the_free_week_counts_from_the_claim(database: Database, tmp_path: Path) -> None:
+    """Typing a serial spends nothing; claiming in one site's free week does, for good."""
+    async with listening(database, tmp_path, kind=Kind.FREE_WEEK) as listener:
+        ground = listener.ground
+        mine = await ground.call("POST", f"/sites/{OWN}/hubs", HUB)
+        ground.calendar.at += timedelta(seconds=1)
+        await ground.call("POST", f"/sites/{FOREIGN}/hubs", HUB, by="bob")
+        device = listener.device(mine.body)
+        status, _ = await listener.send(device.signed(device.request()))
+        retired = await ground.call(
+            "DELETE", f"/sites/{OWN}/hubs/{mine.body['id']}", if_match=mine.body["version"]
+        )
+
+        refused, body = await listener.send(device.signed(device.request()))
+
+    assert (mine.status, status, retired.status) == (201, HTTPStatus.OK, 204)
+    assert refused == HTTPStatus.CONFLICT
+    assert b"hub_had_free_week" in body

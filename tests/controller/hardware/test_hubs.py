@@ -68,25 +68,41 @@ async def test_a_serial_that_no_device_has_is_refused(ground: Ground, serial: st
     assert (answer.status, answer.code) == (422, "validation_failed")
 
 
-async def test_a_serial_is_in_service_once(ground: Ground) -> None:
-    """Of five who register a hub at once one gets it, and a retired one can come back."""
+async def test_anybody_may_expect_a_hub_and_a_site_only_once(ground: Ground) -> None:
+    """A serial that somebody typed elsewhere blocks nobody; the claim decides whose it is."""
     answers = await asyncio.gather(
         *(
             ground.call("POST", f"/sites/{site}/hubs", BODY, by=by)
             for site, by in [(OWN, "ada"), (FOREIGN, "bob")] * 3
         )
     )
+
     won = [answer for answer in answers if answer.status == 201]
-    assert len(won) == 1
+    assert len(won) == 2
     assert {answer.code for answer in answers if answer.status != 201} == {"serial_in_service"}
-    site, by = (OWN, "ada") if await ground.count(hubs, site_id=OWN) else (FOREIGN, "bob")
+    assert await ground.count(hubs, site_id=OWN) == await ground.count(hubs, site_id=FOREIGN) == 1
 
-    path = f"/sites/{site}/hubs/{won[0].body['id']}"
-    retired = await ground.call("DELETE", path, by=by, if_match=1)
-    again = await ground.call("POST", HUBS, BODY)
 
-    assert (retired.status, again.status) == (204, 201)
-    assert (await ground.call("GET", path, by=by)).code == "not_found"
+async def test_a_hub_that_has_claimed_is_expected_nowhere_else(ground: Ground) -> None:
+    """Its serial is in service until it is retired, and its own place may expect it again."""
+    mine = await ground.make("/hubs", BODY)
+    spare = await ground.hub(site=FOREIGN, by="bob")
+    async with ground.db.write() as tx:
+        await tx.execute(update(hubs).where(hubs.c.id == mine["id"]).values(claimed_at=NOW))
+    theirs = f"/sites/{FOREIGN}/hubs"
+    device = {"serial": BODY["serial"], "activation_code": STICKER}
+
+    new = await ground.call("POST", theirs, BODY, by="bob")
+    swapped = await ground.call(
+        "POST", f"{theirs}/{spare['id']}/replacement", device, by="bob", if_match=1
+    )
+    reset = await ground.call("POST", f"{HUBS}/{mine['id']}/replacement", device, if_match=1)
+    retired = await ground.call("DELETE", f"{HUBS}/{mine['id']}", if_match=2)
+    again = await ground.call("POST", theirs, BODY, by="bob")
+
+    assert new.code == swapped.code == "serial_in_service"
+    assert (reset.status, retired.status, again.status) == (200, 204, 201)
+    assert (await ground.call("GET", f"{HUBS}/{mine['id']}")).code == "not_found"
 
 
 async def test_a_hub_with_locks_is_not_retired(ground: Ground) -> None:
@@ -102,9 +118,12 @@ async def test_a_hub_with_locks_is_not_retired(ground: Ground) -> None:
 
 @pytest.mark.invariant("V10")
 async def test_a_hub_brings_no_second_free_week(database: Database) -> None:
-    """A hub of one site's free week is refused by another in its own, for good."""
+    """A hub that was of one site's free week is not expected by another in its own, for good."""
     async with served(database, kind=Kind.FREE_WEEK) as ground:
         mine = await ground.make("/hubs", BODY)
+        async with ground.db.write() as tx:
+            admit = ground.services.entitlement.admit_hub_serial
+            await admit(tx, OWN, BODY["serial"], now=NOW)
         await ground.call("DELETE", f"{HUBS}/{mine['id']}", if_match=1)
         spare = await ground.hub(site=FOREIGN, by="bob")
 
