@@ -90,7 +90,7 @@ def sites(draw: st.DrawFn) -> tuple[SiteState, datetime]:
     now_s = draw(moments(zone))
     now = datetime.fromtimestamp(now_s, ZoneInfo(zone))
     ends = rarely(None, NEAR.map(lambda seconds: from_seconds(now_s + seconds)))
-    to_come = st.integers(1, 3).map(lambda hours: from_seconds(now_s + 3600 * hours))
+    to_come = st.integers(0, 3).map(lambda hours: from_seconds(now_s + 3600 * hours))
     calendar = {
         ScheduleId(states.name("schedule", number)): draw(schedules(now))
         for number in range(draw(st.integers(1, 3)))
