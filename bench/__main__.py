@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from bench import decision, entries, expiry, redeems
+from bench import decision, entries, expiry, redeems, sync
 from bench.report import Line, machine, table
 
 Benchmark = Callable[[Path], Coroutine[Any, Any, Sequence[Line]]]
@@ -23,6 +23,10 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Benchmark]]] = {
     "decision": (
         "Deciding at a hub that knows 50,000 people",
         lambda folder: decision.measure(folder, decision.Size()),
+    ),
+    "sync": (
+        "Telling 50 hubs of an edit",
+        lambda folder: sync.measure(folder, sync.Size()),
     ),
     "expiry": ("Many sites ending at once", lambda folder: expiry.measure(folder, expiry.Size())),
 }

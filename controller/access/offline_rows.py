@@ -4,6 +4,7 @@ What is read grows with the credentials that may be on these lists and with the 
 ones, not with its people.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from controller.db.tables.hardware import locks
 from controller.db.tables.people import credentials, people
 from controller.db.tables.sites import sites
 from controller.domain.access import CredentialKind
-from controller.domain.ids import LockId, SiteId
+from controller.domain.ids import GroupId, LockId, PersonId, SiteId
 from controller.domain.site_state import Group, Lock, SiteState
 from controller.sync.rights import WAYS
 
@@ -53,7 +54,10 @@ async def state_of_locks(
             first = await tx.execute(_first_pins(site_id, lock, with_lock))
             held |= {row.id: row for row in first}
     person_ids = {row.person_id for row in held.values()}
-    member_of = await part_rows.groups_of(tx, site_id, person_ids)
+    members: defaultdict[GroupId, set[PersonId]] = defaultdict(set)
+    for person_id, ids in (await part_rows.groups_of(tx, site_id, person_ids)).items():
+        for group_id in ids:
+            members[group_id].add(person_id)
     zone = select(sites.c.time_zone).where(sites.c.id == site_id)
     followed = {group.schedule_id for group in groups.values() if group.schedule_id is not None}
     return SiteState(
@@ -62,12 +66,7 @@ async def state_of_locks(
         people=await part_rows.people_by(tx, site_id, person_ids),
         credentials=tuple(to_credential(row) for _, row in sorted(held.items())),
         groups=tuple(
-            replace(
-                group,
-                person_ids=frozenset(
-                    person_id for person_id, ids in member_of.items() if group.id in ids
-                ),
-            )
+            replace(group, person_ids=frozenset(members[group.id]))
             for _, group in sorted(groups.items())
         ),
         schedules=await part_rows.schedules_by(tx, site_id, followed),

@@ -17,9 +17,9 @@ from hashlib import sha256
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
-from gateway.protocol import cbor, wire
+from gateway.protocol import cbor
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX, Item
+from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX
 
 PATH_BITS: Final = 256
 _HEAD_BYTES: Final = 5  # the map, its key and the length of the list, at their longest
@@ -83,18 +83,17 @@ class Trie:
     kind: SectionKind
     node: Node = None
 
-    def edited(self, items: Mapping[bytes, Item | None]) -> "Trie":
+    def edited(self, items: Mapping[bytes, bytes | None]) -> "Trie":
         """Return the trie after items have come, changed, or gone.
 
         Args:
-            items: Each by the id that tells it from all others; None is gone.
+            items: Each as it stands in a section, by the id that tells it from all others; None is
+                gone.
         """
-        changes = {path_of(key): item for key, item in items.items()}
-        leaves = [
-            (path, None if item is None else _leaf(path, item)) for path, item in changes.items()
-        ]
-        leaves.sort(key=lambda change: change[0])
-        return Trie(self.kind, self._edited(self.node, leaves, PATH_BITS - 1))
+        paths = ((path_of(key), data) for key, data in items.items())
+        changes = [(path, None if data is None else _leaf(path, data)) for path, data in paths]
+        changes.sort(key=lambda change: change[0])
+        return Trie(self.kind, self._edited(self.node, changes, PATH_BITS - 1))
 
     def find(self, key: bytes) -> bytes | None:
         """Return the data of the item with this id."""
@@ -188,8 +187,7 @@ def differences(before: Node, after: Node) -> tuple[list[Bucket], list[Bucket]]:
     return list(_buckets(before)), list(_buckets(after))
 
 
-def _leaf(path: int, item: Item) -> Leaf:
-    data = cbor.encode(wire.to_map(item))
+def _leaf(path: int, data: bytes) -> Leaf:
     return _known.setdefault(data, Leaf(path, data))
 
 

@@ -29,11 +29,12 @@ from controller.domain.schedule import Holiday, Schedule
 from controller.domain.site_state import Group, Lock, SiteState
 from gateway.protocol import cbor, sections, wire
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
-from gateway.protocol.sections import Item, Section
+from gateway.protocol.sections import Section
 
 LEAF_BYTES: Final = 200  # about what an item takes beside its data
 
 _NOWHERE: Final[frozenset[LockId]] = frozenset()
+_NO_GROUPS: Final[frozenset[GroupId]] = frozenset()
 _DIVIDED: Final = (
     SectionKind.SCHEDULES,
     SectionKind.HOLIDAYS,
@@ -42,7 +43,7 @@ _DIVIDED: Final = (
     SectionKind.LOCKS,
 )
 
-_Items = dict[bytes, Item | None]
+_Items = dict[bytes, bytes | None]  # as they stand in a section, by id; None: gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Part:
     schedules: Mapping[ScheduleId, Schedule]  # those touched and those that the above follow
     holidays: tuple[Holiday, ...] | None  # None: as they were
     lists: SiteState | None  # with those of the hub's locks whose lists are compiled anew
+    told: dict[tuple[PersonId, frozenset[GroupId]], bytes | None] = field(default_factory=dict)
+    """What hubs that are compiled together have been told of people already, by their groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +171,7 @@ class HubState:
         }
         tries = {kind: self.tries[kind].edited(edits.get(kind, {})) for kind in _DIVIDED}
         if part.holidays is not None:
-            told = {_key_of(day): holiday_item(day) for day in part.holidays}
+            told: _Items = {_key_of(day): wire.encode(holiday_item(day)) for day in part.holidays}
             tries[SectionKind.HOLIDAYS] = Trie(SectionKind.HOLIDAYS).edited(told)
         return _named(self, replace(after, tries=tries))
 
@@ -190,7 +193,7 @@ def _schedules(before: HubState, after: HubState) -> _Items:
     for schedule_id in tell:
         schedule = after.schedules[schedule_id]
         if schedule_id not in told or before.schedules[schedule_id] != schedule:
-            items[bytes.fromhex(schedule_id)] = schedule_item(schedule_id, schedule)
+            items[bytes.fromhex(schedule_id)] = wire.encode(schedule_item(schedule_id, schedule))
     return items
 
 
@@ -198,18 +201,24 @@ def _groups(before: HubState, after: HubState) -> _Items:
     items: _Items = {bytes.fromhex(each): None for each in before.groups.keys() - after.groups}
     for group_id, group in after.groups.items():
         if before.groups.get(group_id) != group:
-            items[bytes.fromhex(group_id)] = group_item(group)
+            items[bytes.fromhex(group_id)] = wire.encode(group_item(group))
     return items
 
 
 def _people(after: HubState, part: Part) -> _Items:
-    here = after.groups.keys()
-    return {
-        bytes.fromhex(person_id): (
-            None if holder is None else person_item(holder, holder.group_ids & here)
-        )
-        for person_id, holder in part.people.items()
-    }
+    here = frozenset(after.groups)
+    items: _Items = {}
+    for person_id, holder in part.people.items():
+        key = bytes.fromhex(person_id)
+        group_ids = _NO_GROUPS if holder is None else holder.group_ids & here
+        if holder is None or not group_ids:
+            items[key] = None
+            continue
+        if (person_id, group_ids) not in part.told:
+            item = person_item(holder, group_ids)
+            part.told[person_id, group_ids] = None if item is None else wire.encode(item)
+        items[key] = part.told[person_id, group_ids]
+    return items
 
 
 def _locks(before: HubState, after: HubState, part: Part, secrets: Secrets) -> _Items:
@@ -218,7 +227,7 @@ def _locks(before: HubState, after: HubState, part: Part, secrets: Secrets) -> _
         office, office_id = after.office(lock), lock.door.office_schedule_id
         if lock_id in part.locks or (office_id and before.schedules.get(office_id) != office):
             item = lock_item(part.site_id, lock, office, after.hub, secrets)
-            items[bytes.fromhex(lock_id)] = item
+            items[bytes.fromhex(lock_id)] = wire.encode(item)
     return items
 
 
@@ -238,9 +247,10 @@ def _named(before: HubState, after: HubState) -> HubState:
     if len(named) <= ROOTS_MAX:
         return replace(after, named=named, index=None)
     if before.index is None:
-        roots: _Items = {name: each.root for name, each in named.items()}
+        roots: _Items = {name: wire.encode(each.root) for name, each in named.items()}
         index = Trie(SectionKind.INDEX).edited(roots)
     else:
         moved: _Items = dict.fromkeys(gone)
-        index = before.index.edited(moved | {name: each.root for name, each in come.items()})
+        moved |= {name: wire.encode(each.root) for name, each in come.items()}
+        index = before.index.edited(moved)
     return replace(after, named=named, index=index)

@@ -107,6 +107,7 @@ async def _with_doors(
     zone = (await tx.execute(select(sites.c.time_zone).where(sites.c.id == site_id))).scalar_one()
     holidays = await holidays_of(tx, site_id) if ids.holidays or new else None
     found = []
+    told: dict[tuple[PersonId, frozenset[GroupId]], bytes | None] = {}
     for hub_id, state in states.items():
         is_new = hub_id in new
         part = Part(
@@ -118,6 +119,7 @@ async def _with_doors(
             schedules={},
             holidays=holidays if is_new or ids.holidays else None,
             lists=None,
+            told=told,
         )
         found.append(_Hub(before=state, is_new=is_new, part=part, after=state.with_doors(part)))
     return found
@@ -298,7 +300,12 @@ def _narrowed(
     if not lock_ids:
         return None
     states = list({id(state): state for state in map(state_of.__getitem__, lock_ids)}.values())
-    groups = [g for s in states for g in s.groups if not g.lock_ids.isdisjoint(lock_ids)]
+    groups = [
+        replace(group, lock_ids=here)
+        for state in states
+        for group in state.groups
+        if (here := group.lock_ids.intersection(lock_ids))
+    ]
     person_ids = frozenset().union(*(group.person_ids for group in groups))
     return replace(
         states[0],

@@ -8,11 +8,14 @@ id, so that equal rows give equal bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from controller.domain.access import AccessGroup, Credential, Person
 from controller.domain.hardware import DoorSettings
 from controller.domain.ids import GroupId, HubId, LockId, PersonId, ScheduleId, SiteId
 from controller.domain.schedule import Holiday, Schedule
+
+_ALWAYS: Final = Schedule.always()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ class SiteState:
     def schedule_of(self, group: Group) -> Schedule:
         """Return when a group may open."""
         if group.schedule_id is None:
-            return Schedule.always()
+            return _ALWAYS
         return self.schedules[group.schedule_id]
 
     def access_groups(self) -> tuple[AccessGroup, ...]:
