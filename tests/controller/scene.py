@@ -7,6 +7,7 @@ get as far as the object in its path goes into ``BODIES``.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from sqlalchemy import insert, select
 
 from controller.db.tables.activity import incidents
 from controller.db.tables.records import outbox
+from controller.db.tables.subscriptions import add_ons
+from controller.domain.catalogue import Feature
 from controller.domain.incidents import IncidentKind
 from tests.controller.whole import ABSENT, NOW, STICKER, Answer, Whole, sqlite_url, whole
 
@@ -51,6 +54,10 @@ BODIES: Final[Mapping[str, Mapping[str, object]]] = {
     },
     "POST /sites/{site_id}/people/{person_id}/digital-keys": {"public_key": "58" + "66" * 31},
     "POST /sites/{site_id}/locks/{lock_id}/enrolments": {"person_id": ABSENT},
+    "POST /sites/{site_id}/own/pods/{pod_id}/guests": {
+        "name": "Guest",
+        "expires_at": "2026-12-01T00:00:00Z",
+    },
 }
 
 
@@ -160,6 +167,15 @@ async def _furnish(cloud: Whole, site_id: str, *, by: str) -> dict[str, str]:
     await make("holiday_id", f"{site}/holidays", {"name": "May Day", "starts_on": "2026-05-01"})
     enrolment = {"person_id": made["person_id"]}
     await make("enrolment_id", f"{site}/locks/{made['lock_id']}/enrolments", enrolment)
+    spare = LOCK | {"serial": f"SPARE-{by}", "public_key": "0a" + "00" * 31}
+    locker = {"lock_id": (await cloud.make("POST", f"{hub}/locks", spare, by=by))["id"]}
+    await make("locker_id", f"{site}/lockers", locker | {"name": "L1"})
+    async with cloud.db.write() as tx:
+        row = {"site_id": site_id, "feature": Feature.PODS, "ends_at": NOW + timedelta(days=1)}
+        await tx.execute(insert(add_ons), row)
+    await make("pod_id", f"{site}/pods", {"name": "Suite"})
+    rule = {"name": "Alarm", "kinds": ["intrusion"], "receiver_ids": [made["person_id"]]}
+    await make("rule_id", f"{site}/notification-rules", rule)
     made["incident_id"] = await _incident(cloud, site_id, made["lock_id"])
     groups = f"{site}/access-groups/{made['group_id']}"
     for kind in ("person", "lock"):
