@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,10 +27,19 @@ from controller.domain.schedule import Schedule
 from controller.people.repository import to_person
 
 
+class RightKind(StrEnum):
+    """What gives a right."""
+
+    ACCESS_GROUP = "access_group"
+    LOCKER = "locker"
+    POD = "pod"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """That a person may open a lock, by one access group."""
+    """That a person may open a lock, by one group: an access group, a locker or a pod."""
 
+    kind: RightKind
     name: str  # of the group
     schedule_id: ScheduleId | None
     group: AccessGroup  # of this one person and this one lock
@@ -200,6 +210,7 @@ def _of(some: Select[Any], column: Any, ids: Sequence[str]) -> Select[Any]:
 
 def _right(row: Row[Any]) -> Right:
     return Right(
+        kind=RightKind(row.kind),
         name=row.name,
         schedule_id=row.schedule_id,
         group=AccessGroup(

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from controller.access import explain, rights
 from controller.access.explain import ExplainedCredential, ExplainedRight, Why
-from controller.access.rights import LockRights, PersonRights, Right, known, presented
+from controller.access.rights import LockRights, PersonRights, Right, RightKind, known, presented
 from controller.domain.access import Allowed, Decision, DenyReason, ShutBy, barred
 from controller.domain.errors import Invalid
 from controller.domain.ids import CredentialId, GroupId, LockId, PersonId, ScheduleId, SiteId
@@ -58,8 +58,9 @@ class CredentialWhyOut(Out):
 
 
 class GroupWhyOut(Out):
-    """What one access group with the person and the lock gives, whatever is presented."""
+    """What one group with the person and the lock gives, whatever is presented."""
 
+    kind: RightKind
     group_id: GroupId
     name: str
     schedule_id: ScheduleId | None
@@ -72,6 +73,7 @@ class GroupWhyOut(Out):
     def of(cls, one: ExplainedRight) -> Self:
         """Return an explanation as it is shown."""
         return cls(
+            kind=one.right.kind,
             group_id=one.right.group.id,
             name=one.right.name,
             schedule_id=one.right.schedule_id,
@@ -109,8 +111,9 @@ class WhyOut(Out):
 
 
 class RightOut(Out):
-    """An access group that gives a right, and when it does."""
+    """A group that gives a right, and when it does: an access group, a locker or a pod."""
 
+    kind: RightKind
     group_id: GroupId
     name: str
     schedule_id: Annotated[ScheduleId | None, Field(description="null: at all times.")]
@@ -122,6 +125,7 @@ class RightOut(Out):
         """Return rights as they are shown."""
         return [
             cls(
+                kind=one.kind,
                 group_id=one.group.id,
                 name=one.name,
                 schedule_id=one.schedule_id,
