@@ -1,6 +1,7 @@
 """What the tests of people, hardware and access stand on: two served sites and their accounts.
 
-Ada is an admin of OWN, Ian its installer, Uma a plain user there; Bob is an admin of FOREIGN.
+Ada is an admin of OWN, Sam a super user, Ian its installer, Uma a plain user there; Bob is an admin
+of FOREIGN.
 """
 
 import io
@@ -124,6 +125,7 @@ def actor(name: str, roles: Mapping[SiteId, SiteRole]) -> Actor:
 ACTORS = {
     "ada": actor("ada", {OWN: SiteRole.ADMIN}),
     "ian": actor("ian", {OWN: SiteRole.INSTALLER}),
+    "sam": actor("sam", {OWN: SiteRole.SUPER_USER}),
     "uma": actor("uma", {OWN: SiteRole.USER}),
     "bob": actor("bob", {FOREIGN: SiteRole.ADMIN}),
 }

@@ -243,3 +243,31 @@ async def test_a_person_with_twenty_credentials_can_replace_one(ground: Ground) 
     tags = [await ground.tag(pia) for _ in range(20)]
 
     assert (await replace(ground, pia, tags[0], CANARY)).status == 201
+
+
+@pytest.mark.invariant("T3")
+async def test_offline_access_takes_a_right_of_its_own(ground: Ground) -> None:
+    """Whoever gives tags gives none to locks that reach no hub, nor takes them from there."""
+    pia = await ground.person()
+    plain, listed = await ground.tag(pia, by="sam"), await ground.tag(pia, offline=True)
+    lock = await ground.lock(await ground.hub())
+    offline = {"offline": True}
+
+    refused = [
+        await ground.call("POST", path(pia), {"number": CANARY} | offline, by="sam"),
+        await ground.call("PATCH", path(pia, plain), offline, by="sam", if_match=1),
+        await ground.call("PATCH", path(pia, listed), {"offline": False}, by="sam", if_match=1),
+        await ground.call(
+            "POST",
+            f"/sites/{OWN}/locks/{lock['id']}/enrolments",
+            {"person_id": pia["id"]} | offline,
+            by="sam",
+            key="k",
+        ),
+    ]
+    blocked = await ground.call("PATCH", path(pia, listed), {"blocked": True}, by="sam", if_match=1)
+
+    assert [(one.code, one.facts["action"]) for one in refused] == [
+        ("forbidden", "offline:manage")
+    ] * 4
+    assert blocked.status == 200
