@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import select
 
 from controller.access.own_rights import OwnRights
+from controller.activity import queries as activity
+from controller.activity.queries import EntryShown, Place
 from controller.db.engine import ReadSession, Session
 from controller.db.tables.hardware import locks
 from controller.domain.access import Decision, Denied
@@ -75,6 +77,25 @@ class Own:
             OwnLock(id=row.id, name=row.name, decision=rights.at(row.id, active=active, now=now))
             for row in found
         ]
+
+    async def entries(
+        self,
+        tx: ReadSession,
+        person: SitePerson,
+        *,
+        after: Place | None,
+        limit: int,
+        now: datetime,
+    ) -> list[EntryShown]:
+        """Return a person's entries behind a place, as far back as the plan keeps them."""
+        return await activity.site_entries(
+            tx,
+            person.site_id,
+            after=after,
+            limit=limit,
+            since=await self._entitlement.entries_since(tx, person.site_id, now=now),
+            person_id=person.id,
+        )
 
     async def open(
         self, tx: Session, actor: Actor, site_id: SiteId, lock_id: LockId, *, now: datetime

@@ -5,7 +5,6 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from controller.access.own import Own, OwnLock
-from controller.activity import queries as activity
 from controller.activity.api import EntryOut, key_of, place_of
 from controller.domain.access import Denied, DenyReason
 from controller.domain.ids import CredentialId, LockId, SiteId
@@ -162,12 +161,10 @@ class OwnApi:
     async def entries(
         self, call: Call, site_id: SiteId, cursor: Cursor = None, limit: Limit = LIMIT_DEFAULT
     ) -> Page[EntryOut]:
-        """List your own entries, those that arrived last first."""
+        """List your own entries, those that arrived last first, as long as the plan keeps them."""
         after = place_of(cursor)
         async with call.db.read() as tx:
             person = await self._own.person(tx, call.actor, site_id)
-            found = await activity.site_entries(
-                tx, site_id, after=after, limit=limit + 1, person_id=person.id
-            )
+            found = await self._own.entries(tx, person, after=after, limit=limit + 1, now=call.now)
         page = page_of(found, limit, key_of)
         return Page(items=[EntryOut.of(each) for each in page.items], next_cursor=page.next_cursor)

@@ -38,7 +38,7 @@ async def look(ground: Ground, begun: Any) -> Any:
 
 def report(begun: Any, **more: Any) -> Batch:
     """Return the batch in which a lock reports the tag."""
-    values = {
+    values: dict[str, Any] = {
         "lock_id": bytes.fromhex(begun["lock_id"]),
         "log_epoch": 1,
         "sequence": 1,

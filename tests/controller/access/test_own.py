@@ -21,7 +21,7 @@ MONDAY_MORNING = {"weekday": 0, "start_min": 480, "end_min": 720}
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw().hex()
 
 
-async def uma(ground: Ground, **more: object) -> Any:
+async def uma(ground: Ground, **more: Any) -> Any:
     """Add the person that the account uma is."""
     person = await ground.person("Uma", **more)
     async with ground.db.write() as tx:

@@ -190,7 +190,7 @@ async def test_a_document_never_outlives_its_key(ground: Ground, whose: str) -> 
     """The end of credential or person is the document's, where it comes first."""
     end = NOW + 2 * DAY
     pia = await ground.person(expires_at=end.isoformat() if whose == "person" else None)
-    more = {"ends_at": end.isoformat()} if whose == "credential" else {}
+    more: dict[str, Any] = {"ends_at": end.isoformat()} if whose == "credential" else {}
     key = (await give(ground, pia, **more)).body
 
     answer = await ask(ground, pia, key)

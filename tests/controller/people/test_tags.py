@@ -191,7 +191,7 @@ async def replace(ground: Ground, person: Any, tag: Any, number: str, if_match: 
 async def test_a_new_tag_takes_the_place_of_a_lost_one(ground: Ground) -> None:
     """It has its label, offline access and end, and the lost one is known no more."""
     pia = await ground.person()
-    more = {"label": "Blue", "offline": True, "ends_at": "2026-06-01T00:00:00Z"}
+    more: dict[str, Any] = {"label": "Blue", "offline": True, "ends_at": "2026-06-01T00:00:00Z"}
     old = await ground.tag(pia, **more)
     await ground.call("PATCH", path(pia, old), {"blocked": True}, if_match=1)
 
