@@ -1,60 +1,21 @@
 """What people see of entries: all of their site's, none twice, and what is missing."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert
 
 from controller.activity import queries
-from controller.activity.api import ActivityApi
-from controller.domain.ids import AccountId, LockId, SiteId
-from controller.domain.roles import Actor, ActorKind, HeldRole, SiteRole
-from controller.web.application import build
+from controller.db.tables.activity import entries, entry_logs
+from controller.domain.ids import LockId, SiteId
 from controller.web.pagination import encoded
-from gateway.protocol.messages import Batch, DenyReason, EntryKind
+from gateway.protocol.messages import Batch, CredentialKind, DenyReason, Entry, EntryKind
 from gateway.protocol.topics import UpKind
+from tests.controller.activity.served import OWN, ask, served
 from tests.controller.ground import NOW, Ground, name, tag
-from tests.controller.web.demo import surroundings_of
-
-Client = TestClient[web.Request, web.Application]
-OWN = name("site", 0)
-
-
-class Tokens:
-    """Knows the admin of the first site, and somebody of the second."""
-
-    async def actor_of(self, token: str) -> Actor | None:
-        """Return who a token stands for."""
-        site = {"ada": 0, "bob": 1}[token]
-        return Actor(
-            kind=ActorKind.USER,
-            account_id=AccountId(token.encode().hex().ljust(32, "0")),
-            name=token,
-            site_roles={SiteId(name("site", site)): HeldRole.of(SiteRole.ADMIN)},
-        )
-
-
-@contextlib.asynccontextmanager
-async def served(ground: Ground) -> AsyncIterator[Client]:
-    """Serve the entries of the ground."""
-    under = surroundings_of(ground.db)
-    under["surroundings"] = replace(under["surroundings"], authenticator=Tokens())
-    async with TestClient(TestServer(build([ActivityApi()], **under))) as client:
-        yield client
-
-
-async def get(client: Client, path: str, *, by: str = "ada", **query: Any) -> tuple[int, Any]:
-    """Return status and body of an answer."""
-    query = {key: str(value) for key, value in query.items()}
-    async with client.get(
-        f"/api/v1/sites/{OWN}/{path}", params=query, headers={"Authorization": f"Bearer {by}"}
-    ) as response:
-        return response.status, await response.json()
 
 
 async def happen(ground: Ground, *sequences: int, hub_number: int = 0, **changes: Any) -> None:
@@ -90,17 +51,18 @@ async def test_an_overflow_is_an_entry_with_its_count(ground: Ground) -> None:
     await ground.tell(hub, UpKind.BATCH, Batch(entries=(hub.entry(1), overflow)))
 
     async with served(ground) as client:
-        status, page = await get(client, "entries")
-        _, gaps = await get(client, f"locks/{hub.lock_id().hex()}/entry-gaps")
+        status, page = await ask(client, "entries")
+        _, gaps = await ask(client, f"locks/{hub.lock_id().hex()}/entry-gaps")
 
     assert status == 200
     assert [(e["sequence"], e["kind"], e["count"]) for e in page["items"]] == [
         (9, "overflow", 7),
         (1, "opened_by_hub", None),
     ]
-    assert gaps == {"items": [{"log_epoch": 1, "first": 2, "last": 8, "count": 7}]}
+    assert gaps == {"items": [{"log_epoch": 1, "first": 2, "last": 8, "count": 7, "lost": 6}]}
 
 
+@pytest.mark.invariant("L5")
 async def test_an_entry_is_shown_with_the_names_of_today(ground: Ground) -> None:
     """Door and person by name, why it stayed shut, and all three times."""
     await happen(
@@ -110,10 +72,11 @@ async def test_an_entry_is_shown_with_the_names_of_today(ground: Ground) -> None
         reason=DenyReason.OUTSIDE_SCHEDULE,
         hub_at_s=int(NOW.timestamp()),
         clock_trusted=False,
+        credential_kind=CredentialKind.DIGITAL_KEY,
     )
 
     async with served(ground) as client:
-        _, page = await get(client, "entries")
+        _, page = await ask(client, "entries")
 
     assert page["items"] == [
         {
@@ -128,12 +91,107 @@ async def test_an_entry_is_shown_with_the_names_of_today(ground: Ground) -> None
             "hub_at": "2026-03-01T12:00:00Z",
             "received_at": "2026-03-01T12:00:00Z",
             "credential_id": name("tag", 0, 0),
+            "credential_kind": "digital_key",
             "person_id": name("person", 0, 0),
             "person_name": "Person 0",
             "command_id": None,
             "count": None,
         }
     ]
+
+
+@pytest.mark.parametrize("kind", EntryKind)
+async def test_every_kind_has_its_name(ground: Ground, kind: EntryKind) -> None:
+    """Entries are shown by name; incidents are not among them, and leave no gap there."""
+    await happen(ground, 1)
+    await happen(ground, 2, kind=kind, credential_digest=None, count=3)
+    await happen(ground, 3)
+
+    async with served(ground) as client:
+        _, page = await ask(client, "entries")
+        _, gaps = await ask(client, f"locks/{ground.hub().lock_id().hex()}/entry-gaps")
+
+    kinds = [each["kind"] for each in page["items"] if each["sequence"] == 2]
+    assert kinds == ([] if kind >= EntryKind.LEFT_OPEN else [kind.name.lower()])
+    assert gaps == {"items": []}
+
+
+@pytest.mark.invariant("L2")
+async def test_what_retention_has_removed_is_not_missing(ground: Ground) -> None:
+    """A log that begins later, because the plan keeps no more, has no gap at its beginning."""
+    await happen(ground, *range(1, 21))
+    await happen(ground, 23)
+    row = {"site_id": OWN, "lock_id": ground.hub().lock_id().hex(), "log_epoch": 1}
+    async with ground.db.write() as tx:
+        await tx.execute(delete(entries).where(entries.c.sequence <= 12))
+        await tx.execute(insert(entry_logs).values(**row, removed_up_to=12))
+
+    assert await gaps_of(ground) == [(1, 21, 22, 2)]
+
+
+RINGS = st.lists(st.sampled_from(["write", "write", "write", "send", "send"]), max_size=60)
+
+
+@pytest.mark.invariant("L2", "L8")
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(RINGS, st.integers(2, 5), st.data())
+async def test_the_cloud_accounts_for_every_number_of_a_log(
+    ground: Ground, steps: list[str], room: int, data: st.DataObject
+) -> None:
+    """Newest = stored + missing, whatever arrives and in whatever order, and none twice.
+
+    Once all that the lock still has is there, what is missing is just what it declared lost.
+    """
+    async with ground.db.write() as tx:
+        await tx.execute(delete(entries))
+    ring: list[Entry] = []
+    newest = 0
+    said: list[Entry] = []
+    for step in steps:
+        if step == "write":
+            newest += 1
+            ring.append(ground.hub().entry(newest))
+            if len(ring) > room:
+                ring[:2] = [overflowed(ring[0], ring[1])]
+        else:
+            said += ring
+            if data.draw(st.booleans()):
+                ring.clear()  # the acknowledgement has come through
+    for entry in data.draw(st.permutations(said)):
+        await ground.tell(ground.hub(), UpKind.BATCH, Batch(entries=(entry,)))
+    stored, gaps = await accounts_of(ground)
+    assert stored == {entry.sequence for entry in said}
+    assert len(stored) + sum(gap.count for gap in gaps) == max(stored, default=0)
+
+    for entry in ring:
+        await ground.tell(ground.hub(), UpKind.BATCH, Batch(entries=(entry,)))
+    stored, gaps = await accounts_of(ground)
+    assert len(stored) + sum(gap.lost for gap in gaps) == newest
+    assert all(gap.lost == gap.count for gap in gaps)
+
+
+async def accounts_of(ground: Ground) -> tuple[set[int], list[queries.Gap]]:
+    """Return the numbers that are here of the first lock's log, and what is missing."""
+    stored = {row.sequence for row in await ground.rows(entries)}
+    lock_id = LockId(ground.hub().lock_id().hex())
+    async with ground.db.read() as tx:
+        return stored, await queries.gaps(tx, SiteId(OWN), lock_id=lock_id, limit=100)
+
+
+def overflowed(first: Entry, last: Entry) -> Entry:
+    """Return what a lock with a full ring puts in the place of its two oldest entries."""
+    lost = 1 + (first.count or 0 if first.kind is EntryKind.OVERFLOW else 1)
+    return Entry(
+        lock_id=last.lock_id,
+        log_epoch=last.log_epoch,
+        sequence=last.sequence,
+        kind=EntryKind.OVERFLOW,
+        at_s=last.at_s,
+        clock_trusted=True,
+        count=lost,
+    )
 
 
 async def test_pages_show_everything_once_while_more_arrives(ground: Ground) -> None:
@@ -147,7 +205,7 @@ async def test_pages_show_everything_once_while_more_arrives(ground: Ground) -> 
     async with served(ground) as client:
         while True:
             after: dict[str, str] = {"cursor": cursor} if cursor else {}
-            _, page = await get(client, "entries", limit=7, **after)
+            _, page = await ask(client, "entries", limit=7, **after)
             found += [(e["received_at"], e["lock_id"], e["sequence"]) for e in page["items"]]
             ground.clocks.calendar += timedelta(hours=1)
             await happen(ground, 1_000 + len(found))
@@ -169,7 +227,7 @@ async def test_entries_are_found_by_lock_and_by_person(ground: Ground) -> None:
 
     async with served(ground) as client:
         found = [
-            [e["sequence"] for e in (await get(client, "entries", **query))[1]["items"]]
+            [e["sequence"] for e in (await ask(client, "entries", **query))[1]["items"]]
             for query in [
                 {"lock_id": here},
                 {"person_id": somebody},
@@ -189,9 +247,9 @@ async def test_entries_of_another_site_are_not_there(ground: Ground) -> None:
     await ground.tell(foreign, UpKind.BATCH, foreign.batch(1))
 
     async with served(ground) as client:
-        status, problem = await get(client, "entries", by="bob")
-        _, page = await get(client, "entries", lock_id=foreign.lock_id().hex())
-        _, gaps = await get(client, f"locks/{foreign.lock_id().hex()}/entry-gaps")
+        status, problem = await ask(client, "entries", by="bob")
+        _, page = await ask(client, "entries", lock_id=foreign.lock_id().hex())
+        _, gaps = await ask(client, f"locks/{foreign.lock_id().hex()}/entry-gaps")
 
     assert (status, problem["code"]) == (404, "not_found")
     assert (page["items"], gaps["items"]) == ([], [])
@@ -209,6 +267,6 @@ FORGED = [
 async def test_a_forged_cursor_is_refused(ground: Ground, key: tuple[str | int, ...]) -> None:
     """A cursor that no page gave is an error of the caller, never one of ours."""
     async with served(ground) as client:
-        status, problem = await get(client, "entries", cursor=encoded(key))
+        status, problem = await ask(client, "entries", cursor=encoded(key))
 
     assert (status, problem["code"]) == (422, "cursor_invalid")

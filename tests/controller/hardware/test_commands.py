@@ -1,12 +1,13 @@
-"""Opening a door from afar."""
+"""Orders to locks, from afar."""
 
 import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from controller.db.tables.access import lockers
 from controller.db.tables.hardware import commands, locks
 from controller.sync.service import WAKE_COMMANDS
 from tests.controller.people.ground import ABSENT, NOW, OWN, Answer, Ground
@@ -123,3 +124,123 @@ async def test_only_who_may_open_opens(ground: Ground, who: str) -> None:
 
     assert (answer.status, answer.code) == (403, "forbidden")
     assert await ground.count(commands) == 0
+
+
+KINDS = {
+    "open": "open",
+    "start-office": "start_office",
+    "end-office": "end_office",
+    "clear-keypad": "clear_keypad",
+    "free-locker": "free_locker",
+}
+
+
+async def give(ground: Ground, lock: Any, verb: str, *, by: str = "ada", **body: object) -> Answer:
+    """Give a lock an order of any kind."""
+    path = f"/sites/{OWN}/locks/{lock['id']}/{verb}"
+    sent = body if verb == "start-office" else None
+    return await ground.call("POST", path, sent, by=by, key=f"k{next(ground.numbers)}")
+
+
+async def able(ground: Ground) -> Any:
+    """Make a lock that can do whatever is ordered."""
+    lock = await ground.lock(await ground.hub(), keypad=True)
+    row = {"id": "1" * 32, "name": "1", "kind": "free", "usable": True, "version": 1}
+    async with ground.db.write() as tx:
+        await tx.execute(
+            insert(lockers).values(**row, site_id=OWN, lock_id=lock["id"], created_at=NOW)
+        )
+    return lock
+
+
+async def test_every_kind_of_order_is_kept_as_given(ground: Ground) -> None:
+    """Kind and duration stand in the command, numbered as the lock counts its orders."""
+    lock = await able(ground)
+
+    made = [(await give(ground, lock, verb, seconds=3600)).body for verb in KINDS]
+
+    assert [each["kind"] for each in made] == list(KINDS.values())
+    assert [each["seconds"] for each in made] == [None, 3600, None, None, None]
+    async with ground.db.read() as tx:
+        rows = (await tx.execute(select(commands).order_by(commands.c.number))).all()
+    assert [(row.number, row.kind) for row in rows] == list(enumerate(KINDS.values(), 1))
+
+
+@pytest.mark.parametrize("seconds", [0, 86_401, -1])
+async def test_a_door_stays_open_for_a_day_at_most(ground: Ground, seconds: int) -> None:
+    """Longer is no duration that a lock takes; without one it stays open until it is told."""
+    lock = await door(ground)
+
+    refused = await give(ground, lock, "start-office", seconds=seconds)
+    endless = await give(ground, lock, "start-office")
+
+    assert (refused.status, refused.body["errors"][0]["field"]) == (422, "seconds")
+    assert (endless.status, endless.body["seconds"]) == (202, None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "remedy"),
+    [
+        ("start-office", "allow_office_mode"),
+        ("clear-keypad", "use_keypad"),
+        ("free-locker", "make_free_locker"),
+    ],
+)
+async def test_a_lock_is_not_told_to_do_what_it_cannot(
+    ground: Ground, verb: str, remedy: str
+) -> None:
+    """Without office mode, keypad or locker the refusal says what to change."""
+    lock = await ground.lock(await ground.hub(), office="none")
+
+    answer = await give(ground, lock, verb)
+
+    assert (answer.status, answer.code) == (409, "order_impossible")
+    assert answer.facts == {"kind": KINDS[verb], "remedy": remedy}
+    assert await ground.count(commands) == 0
+
+
+async def test_a_lock_has_ten_orders_before_it_at_most(ground: Ground) -> None:
+    """Of fifteen at once ten are taken; what was answered or has died makes room."""
+    lock, other = await door(ground), await door(ground)
+
+    answers = await asyncio.gather(*(order(ground, lock, key=f"k{n}") for n in range(15)))
+
+    refused = [answer for answer in answers if answer.status != 202]
+    assert [(each.status, each.code) for each in refused] == [(429, "too_many_orders")] * 5
+    assert refused[0].facts == {"limit": 10, "used": 10, "retry_after_s": 30}
+    assert (await order(ground, other, key="other")).status == 202
+    async with ground.db.write() as tx:
+        sent = update(commands).where(commands.c.number <= 5).values(state="sent")
+        await tx.execute(sent)
+        await tx.execute(update(commands).where(commands.c.number == 1).values(state="opened"))
+    ground.link.at = NOW + timedelta(seconds=11)  # those that were never sent are dead by now
+    more = [await order(ground, lock, key=f"m{n}") for n in range(7)]
+    assert [answer.status for answer in more] == [202] * 6 + [429]
+
+
+@pytest.mark.invariant("T3")
+async def test_an_order_is_shown_to_its_giver_and_to_who_may_give_one(ground: Ground) -> None:
+    """Whoever may not order learns of no order."""
+    lock = await able(ground)
+    made = [(await give(ground, lock, verb)).body for verb in KINDS]
+
+    for command in made:
+        path = f"/sites/{OWN}/commands/{command['id']}"
+        seen = [(await ground.call("GET", path, by=who)).status for who in ("ada", "ian", "uma")]
+        assert seen == [200, 403, 404], command["kind"]
+    for verb in KINDS:
+        for who in ("ian", "uma"):
+            assert (await give(ground, lock, verb, by=who)).status == 403
+    assert await ground.count(commands) == len(KINDS)
+
+
+async def test_a_lock_that_moves_takes_no_order_along(ground: Ground) -> None:
+    """What the hub before was to tell it never happens, and says so."""
+    lock, other = await door(ground), await ground.hub()
+    command = (await order(ground, lock)).body
+
+    await ground.call(
+        "PATCH", f"/sites/{OWN}/locks/{lock['id']}", {"hub_id": other["id"]}, if_match=1
+    )
+
+    assert await shown(ground, command) == "expired"

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from controller.db.tables.activity import entries
 from controller.db.tables.records import audit_records
-from firmware_sim.inputs import FactoryReset
+from firmware_sim.inputs import BatteryAt, FactoryReset
 from gateway.protocol.messages import EntryKind
 from tests.controller.hardware.building import Building, built
 from tests.controller.people.ground import FOREIGN, OWN, STICKER, Ground
@@ -98,6 +98,31 @@ async def test_a_lock_moves_to_another_hub_of_its_site(building: Building) -> No
     assert (seen["presence"], seen["offline_list_pending"]) == ("online", False)
     assert lock.now.configuration is not None
     assert lock.now.configuration.settings.door.open_s == 17
+
+
+async def test_a_lock_shows_what_it_last_told(building: Building) -> None:
+    """Battery, mode and presence, and since when; an order is done when the lock says so."""
+    ground = building.ground
+    made = await ground.hub()
+    hub = await building.claimed(made)
+    door, lock = await building.mounted(made, hub)
+    before = await shown(ground, "locks", door)
+    path = f"/sites/{OWN}/locks/{door['id']}/start-office"
+
+    building.tell(lock, BatteryAt(percent=30))
+    ordered = await ground.call("POST", path, {"seconds": 600}, key="office")
+    await building.pass_by(60)
+    told = await shown(ground, "locks", door)
+    lock.has_radio = False
+    await building.pass_by(240)
+    silent = await shown(ground, "locks", door)
+
+    assert (before["presence"], before["battery"], before["mode"]) == ("online", 100, "normal")
+    assert (told["battery"], told["battery_level"], told["mode"]) == (30, "low", "office")
+    assert told["online_since"] == before["online_since"]
+    assert (await shown(ground, "commands", ordered.body))["state"] == "done"
+    assert (silent["presence"], silent["battery"]) == ("offline", 30)
+    assert silent["online_since"] > before["online_since"]
 
 
 async def released(ground: Ground, door: Any, *, force: bool = False) -> Any:
