@@ -37,6 +37,7 @@ from controller.accounts.passwords import Passwords
 from controller.accounts.service import Accounts, TokenAuthenticator
 from controller.activity.api import ActivityApi
 from controller.activity.incidents_api import IncidentsApi
+from controller.activity.retention import ForgetEntries
 from controller.audit.denials import DenialBook
 from controller.audit.service import Audit
 from controller.db.engine import Database
@@ -58,7 +59,10 @@ from controller.hardware.service import Cut, DeviceAddresses, Hubs
 from controller.hardware.watch import Watch
 from controller.inbound import Inbound
 from controller.keys import Keys
+from controller.notifications.activity_log import ActivityLogApi
 from controller.notifications.api import NotificationsApi
+from controller.notifications.events import Events, Everybody
+from controller.notifications.events_api import EventsApi
 from controller.notifications.mail import MailRoom, post_of
 from controller.notifications.service import Notifications
 from controller.people.api import PeopleApi
@@ -151,6 +155,8 @@ class Cloud:
         self._notifications = Notifications(
             audit=self._audit, ids=ports.ids, bus=ports.bus, link=ports.link
         )
+        self._events = Events(db, ports.bus)
+        self._audience = Everybody((self._notifications, self._events))
         self._doors = _doors(keys, ports, self._catalogue, self._audit, self._sync)
         self._answers = AnswerBook(
             db, key=keys.idempotency_key, randomness=ports.randomness, link=ports.link
@@ -177,7 +183,9 @@ class Cloud:
         apis = (
             *self._site_apis(),
             *self._door_apis(cut),
-            ActivityApi(),
+            ActivityApi(self._doors.entitlement),
+            EventsApi(self._events, entitlement=self._doors.entitlement),
+            ActivityLogApi(self._doors.entitlement),
             IncidentsApi(self._audit),
             NotificationsApi(self._notifications, mail=bool(self._settings.smtp)),
         )
@@ -214,7 +222,7 @@ class Cloud:
             threads=self._ports.threads,
             bus=self._ports.bus,
             departures=Departures(sync=self._sync, audit=self._audit),
-            audience=self._notifications,
+            audience=self._audience,
         )
 
     def mail_room(self, address: str) -> MailRoom:
@@ -236,8 +244,10 @@ class Cloud:
                 "watch": Watch(
                     link=self._ports.link,
                     calendar=self._ports.calendar,
-                    audience=self._notifications,
+                    audience=self._audience,
                 ),
+                "forget_entries": ForgetEntries(self._catalogue.event_retention_days_max),
+                "forget_events": self._events.forget,
             },
         )
 

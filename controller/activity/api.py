@@ -2,12 +2,13 @@
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Protocol, Self
 
 from pydantic import Field
 
 from controller.activity import queries
 from controller.activity.queries import EntryShown, Place
+from controller.db.engine import ReadSession
 from controller.domain.ids import CommandId, CredentialId, LockId, PersonId, SiteId
 from controller.domain.roles import Action
 from controller.web.api import Call, get
@@ -76,10 +77,21 @@ class GapsOut(Out):
     items: list[GapOut]
 
 
+class Retention(Protocol):
+    """How long a site keeps entries; the subscriptions feature, which stands above, knows."""
+
+    async def entries_since(self, tx: ReadSession, site_id: SiteId, *, now: datetime) -> datetime:
+        """Return when the oldest entry that is shown was received."""
+        ...
+
+
 class ActivityApi:
     """The entries of a site."""
 
     tag = "activity"
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
 
     @get("/sites/{site_id}/entries", requires=Action.READ_ACTIVITY)
     async def entries(
@@ -92,11 +104,18 @@ class ActivityApi:
         cursor: Cursor = None,
         limit: Limit = LIMIT_DEFAULT,
     ) -> Page[EntryOut]:
-        """List entries, those that arrived last first."""
+        """List entries, those that arrived last first, as far back as the plan keeps them."""
         after = place_of(cursor)
         async with call.db.read() as tx:
+            since = await self._retention.entries_since(tx, site_id, now=call.now)
             found = await queries.site_entries(
-                tx, site_id, after=after, limit=limit + 1, lock_id=lock_id, person_id=person_id
+                tx,
+                site_id,
+                after=after,
+                limit=limit + 1,
+                since=since,
+                lock_id=lock_id,
+                person_id=person_id,
             )
         page = page_of(found, limit, key_of)
         return Page(items=[EntryOut.of(each) for each in page.items], next_cursor=page.next_cursor)

@@ -71,6 +71,7 @@ async def site_entries(
     *,
     after: Place | None,
     limit: int,
+    since: datetime,
     lock_id: LockId | None = None,
     person_id: PersonId | None = None,
 ) -> list[EntryShown]:
@@ -81,6 +82,7 @@ async def site_entries(
         site_id: The site.
         after: ``place`` of the entry behind which to begin.
         limit: Entries at most.
+        since: Received at or after this instant only.
         lock_id: Of this lock only.
         person_id: Of this person only.
     """
@@ -97,7 +99,11 @@ async def site_entries(
         .outerjoin(
             people, (people.c.site_id == entries.c.site_id) & (people.c.id == entries.c.person_id)
         )
-        .where(entries.c.site_id == site_id, entries.c.kind < int(FIRST_INCIDENT))
+        .where(
+            entries.c.site_id == site_id,
+            entries.c.kind < int(FIRST_INCIDENT),
+            entries.c.received_at >= since,
+        )
         .limit(limit)
     )
     order = (

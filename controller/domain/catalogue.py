@@ -158,6 +158,15 @@ class Catalogue:
         return self
 
     @property
+    def event_retention_days_max(self) -> int:
+        """Return how long any plan that was ever sold shows entries."""
+        return max(
+            plan.event_retention_days
+            for edition in self.versions
+            for plan in edition.plans.values()
+        )
+
+    @property
     def newest(self) -> Edition:
         """The version under which vouchers are minted now."""
         return self.versions[-1]

@@ -5,7 +5,7 @@ write, in its own transaction. On PostgreSQL that also makes writers of one site
 other until they commit, so counting and then adding is safe: no two of them take the last seat.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.db.engine import ReadSession, Session
 from controller.domain.catalogue import Catalogue, Component, Feature
@@ -57,6 +57,11 @@ class Entitlement:
             FeatureNotEntitled: It runs without this feature.
         """
         (await self.entitled(tx, site_id, now=now)).require(feature)
+
+    async def entries_since(self, tx: ReadSession, site_id: SiteId, *, now: datetime) -> datetime:
+        """Return when the oldest entry that the site's plan shows was received."""
+        entitled = await self.entitled(tx, site_id, now=now)
+        return now - timedelta(days=entitled.event_retention_days)
 
     async def user_limit(self, tx: ReadSession, site_id: SiteId, *, now: datetime) -> int:
         """Return how many people may be subscribed, by the present or last subscription."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -64,6 +65,18 @@ notices: Final = Table(
         ["site_id", "rule_id"], ["notification_rules.site_id", "notification_rules.id"]
     ),
     Index(None, "site_id", "rule_id"),
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    # What has happened at a site, numbered in the order of the commits, for a week.
+    Column("site_id", String(32), ForeignKey("sites.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("kind", String(30), nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),  # calendar
+    Index(None, "created_at"),
 )
 
 mails: Final = Table(

@@ -34,6 +34,8 @@ sites: Final = Table(
     # new digital keys get offline access by themselves
     Column("change_number", BigInteger, nullable=False, server_default=text("0")),
     # of the newest row of site_changes
+    Column("event_number", BigInteger, nullable=False, server_default=text("0")),
+    # of the newest row of events
     Column("version", Integer, nullable=False),
 )
 
