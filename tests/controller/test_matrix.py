@@ -170,6 +170,8 @@ POST   /sites/{site_id}/notification-rules                  WA        sites
 GET    /sites/{site_id}/notification-rules/{rule_id}        WA        sites
 PATCH  /sites/{site_id}/notification-rules/{rule_id}        WA        sites
 DELETE /sites/{site_id}/notification-rules/{rule_id}        WA        sites
+GET    /sites/{site_id}/events                              WAP       read
+GET    /sites/{site_id}/activity-log                        WA        read
 GET    /sites/{site_id}/incidents                           WAP       read
 POST   /sites/{site_id}/incidents/{incident_id}/acknowledge WAP       read
 GET    /sites/{site_id}/holidays                            WAP       read,access

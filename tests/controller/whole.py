@@ -143,7 +143,8 @@ class Whole:
         sent |= headers or {}
         extra: dict[str, Any] = {"json": body} if data is None else {"data": data}
         async with self.client.request(method, f"/api/v1{path}", headers=sent, **extra) as response:
-            raw = await response.read()
+            is_stream = response.content_type == "text/event-stream"  # which has no end
+            raw = await (response.content.readany() if is_stream else response.read())
             shown = await response.json(content_type=None) if raw[:1] in {b"{", b"["} else None
             return Answer(status=response.status, raw=raw, headers=response.headers, body=shown)
 
