@@ -241,11 +241,7 @@ class Cloud:
             others={
                 "enrol": self._doors.enrolments.finish,
                 "lapse": Lapses(self._doors.gates),
-                "watch": Watch(
-                    link=self._ports.link,
-                    calendar=self._ports.calendar,
-                    audience=self._audience,
-                ),
+                "watch": Watch(link=self._ports.link, audience=self._audience),
                 "forget_entries": ForgetEntries(self._catalogue.event_retention_days_max),
                 "forget_events": self._events.forget,
             },

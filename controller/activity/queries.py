@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import Row, Select, func, select, tuple_
 
 from controller.db.engine import ReadSession
 from controller.db.tables.activity import entries, entry_logs
@@ -86,26 +86,7 @@ async def site_entries(
         lock_id: Of this lock only.
         person_id: Of this person only.
     """
-    statement = (
-        select(
-            entries,
-            entries.c["count"].label("lost"),  # a row has a method called count
-            locks.c.name.label("lock_name"),
-            people.c.name.label("person_name"),
-        )
-        .outerjoin(
-            locks, (locks.c.site_id == entries.c.site_id) & (locks.c.id == entries.c.lock_id)
-        )
-        .outerjoin(
-            people, (people.c.site_id == entries.c.site_id) & (people.c.id == entries.c.person_id)
-        )
-        .where(
-            entries.c.site_id == site_id,
-            entries.c.kind < int(FIRST_INCIDENT),
-            entries.c.received_at >= since,
-        )
-        .limit(limit)
-    )
+    statement = _named(site_id).where(entries.c.received_at >= since).limit(limit)
     order = (
         entries.c.received_at,
         entries.c.lock_id,
@@ -120,6 +101,25 @@ async def site_entries(
         statement = statement.where(entries.c.person_id == person_id)
     rows = await tx.execute(statement.order_by(*(column.desc() for column in order)))
     return [_shown(row) for row in rows]
+
+
+def _named(site_id: SiteId) -> Select[Any]:
+    """Select entries, without incidents, with the names that people know."""
+    return (
+        select(
+            entries,
+            entries.c["count"].label("lost"),  # a row has a method called count
+            locks.c.name.label("lock_name"),
+            people.c.name.label("person_name"),
+        )
+        .outerjoin(
+            locks, (locks.c.site_id == entries.c.site_id) & (locks.c.id == entries.c.lock_id)
+        )
+        .outerjoin(
+            people, (people.c.site_id == entries.c.site_id) & (people.c.id == entries.c.person_id)
+        )
+        .where(entries.c.site_id == site_id, entries.c.kind < int(FIRST_INCIDENT))
+    )
 
 
 async def gaps(tx: ReadSession, site_id: SiteId, *, lock_id: LockId, limit: int) -> list[Gap]:

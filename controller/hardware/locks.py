@@ -122,21 +122,8 @@ class Locks:
             await self._changes.begin(tx, actor, right, site_id, now=now)
         before = await repository.lock(tx, site_id, lock_id)
         before.require_staying()
-        after = replace(
-            before,
-            name=edit.get("name", before.name),
-            door=replace(before.door, **_of_door(edit)),
-            hub_id=edit.get("hub_id", before.hub_id),
-        )
-        await _require_door(tx, site_id, after.door)
+        after = await _edited(tx, before, edit)
         moves = after.hub_id != before.hub_id
-        hub = await repository.hub(tx, site_id, after.hub_id)
-        if moves:
-            await _require_room(tx, hub)
-        after = replace(
-            after, repeater_id=edit.get("repeater_id", None if moves else before.repeater_id)
-        )
-        require_parent(await _parents(tx, hub), after.repeater_id)
         if moves:
             saved = await repository.move_lock(tx, after, if_match=if_match, now=now)
         else:
@@ -199,6 +186,24 @@ class Locks:
             reaches_doors=touched is not None,
             touched=touched or (),
         )
+
+
+async def _edited(tx: Session, before: SiteLock, edit: LockEdit) -> SiteLock:
+    """Return what becomes of a lock, or refuse what cannot be; see ``Locks.edit``."""
+    after = replace(
+        before,
+        name=edit.get("name", before.name),
+        door=replace(before.door, **_of_door(edit)),
+        hub_id=edit.get("hub_id", before.hub_id),
+    )
+    await _require_door(tx, after.site_id, after.door)
+    moves = after.hub_id != before.hub_id
+    hub = await repository.hub(tx, after.site_id, after.hub_id)
+    if moves:
+        await _require_room(tx, hub)
+    repeater_id = edit.get("repeater_id", None if moves else before.repeater_id)
+    require_parent(await _parents(tx, hub), repeater_id)
+    return replace(after, repeater_id=repeater_id)
 
 
 def _rights(edit: LockEdit) -> list[Action]:

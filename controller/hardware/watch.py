@@ -9,25 +9,25 @@ Source: docs/algorithms/incidents.md.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, func, or_, select
+from sqlalchemy import Row, and_, func, select
 
 from controller.activity import incidents as book
 from controller.activity.incidents import NewIncident
 from controller.activity.service import Audience
 from controller.db.engine import Session
 from controller.db.tables.activity import incidents
-from controller.db.tables.hardware import hubs, locks, purges
+from controller.db.tables.hardware import hubs, locks
+from controller.db.tables.revocations import revocation_locks, revocations
 from controller.domain.hardware import BATTERY_GOOD_ABOVE
 from controller.domain.ids import HubId, LockId, SiteId
 from controller.domain.incidents import IncidentKind
-from controller.ports import Calendar, LinkClock
+from controller.ports import LinkClock
 
 LASTS_S: Final = 60.0  # link clock
 LOOK_S: Final = 5.0  # likewise
-COMMIT_S: Final = 10.0  # a change is committed at most this long after the instant it is noted with
 SEEN_MAX: Final = 10_000  # of a kind
 _WATCHED: Final = (
     IncidentKind.HUB_OFFLINE,
@@ -59,12 +59,9 @@ class Watch:
     """Looks at devices every few seconds; a timer's work."""
 
     link: LinkClock
-    calendar: Calendar
     audience: Audience
     _next_s: float = 0.0
     _since_s: dict[tuple[Thing, datetime], float] = field(default_factory=dict)
-    _proven_at: dict[str, datetime] = field(default_factory=dict)
-    _is_first: bool = True
 
     async def __call__(self, tx: Session, *, now: datetime, limit: int) -> int:
         """Write the incidents that have lasted, end those that are over, and return how many.
@@ -77,7 +74,7 @@ class Watch:
         at_s = self.link.now()
         if at_s < self._next_s:
             return 0
-        seen = [*await _offline(tx), *await self._unconfirmed(tx, now=now)]
+        seen = [*await _offline(tx), *await _unconfirmed(tx)]
         self._since_s = {
             (one.thing, one.mark): self._since_s.get((one.thing, one.mark), at_s) for one in seen
         }
@@ -96,63 +93,43 @@ class Watch:
             self._next_s = at_s + LOOK_S
         return len(lasting)
 
-    async def _unconfirmed(self, tx: Session, *, now: datetime) -> list[_Seen]:
-        """Return the locks that may not have heard yet of a revocation.
 
-        A lock that lacks something has what was decided before it was last seen lacking nothing. Of
-        what it lacked when this process began, its last confirmation tells that.
-        """
-        rows = (await tx.execute(_lacking())).all()
-        noted = now - timedelta(seconds=COMMIT_S) * self.calendar.speed
-        self._proven_at = {
-            row.id: self._proven_at.get(row.id, row.list_confirmed_at if self._is_first else noted)
-            for row in rows
-        }
-        self._is_first = False
-        return [
-            _Seen(
-                kind=IncidentKind.REVOCATION_UNCONFIRMED,
-                site_id=row.site_id,
-                hub_id=row.hub_id,
-                lock_id=row.id,
-                at=revoked_at,
-                mark=self._proven_at[row.id],
-            )
-            for row in rows
-            if (revoked_at := max((at for at in (row.purged_at, row.named_at) if at), default=None))
-            and revoked_at >= self._proven_at[row.id]
-        ]
+async def _unconfirmed(tx: Session) -> list[_Seen]:
+    """Return the locks that do not know yet of a revocation, or whose hub does not.
 
-
-def _lacking() -> Select[Any]:
-    """Select the locks that have held a list and lack the newest, with their last revocations."""
-    named = (
-        select(purges.c.site_id, purges.c.lock_id, func.max(purges.c.revoked_at).label("named_at"))
-        .group_by(purges.c.site_id, purges.c.lock_id)
-        .subquery()
+    A lock that never held a list opens to nobody by itself.
+    """
+    known = and_(
+        revocations.c.site_id == revocation_locks.c.site_id,
+        revocations.c.number == revocation_locks.c.number,
     )
-    return (
+    here = and_(
+        locks.c.site_id == revocation_locks.c.site_id, locks.c.id == revocation_locks.c.lock_id
+    )
+    rows = await tx.execute(
         select(
             locks.c.site_id,
             locks.c.id,
             locks.c.hub_id,
-            locks.c.list_confirmed_at,
-            locks.c.purged_at,
-            named.c.named_at,
+            func.min(revocations.c.revoked_at).label("revoked_at"),
         )
-        .join(hubs, and_(hubs.c.site_id == locks.c.site_id, hubs.c.id == locks.c.hub_id))
-        .outerjoin(named, and_(named.c.site_id == locks.c.site_id, named.c.lock_id == locks.c.id))
-        .where(locks.c.list_confirmed_at.is_not(None), _lacks())
+        .select_from(revocation_locks.join(revocations, known).join(locks, here))
+        .where(revocation_locks.c.confirmed_at.is_(None), locks.c.list_confirmed_at.is_not(None))
+        .group_by(locks.c.site_id, locks.c.id, locks.c.hub_id)
         .order_by(locks.c.site_id, locks.c.id)
         .limit(SEEN_MAX)
     )
-
-
-def _lacks() -> Any:
-    return or_(
-        hubs.c.revision_confirmed < hubs.c.revision_wanted,
-        locks.c.list_confirmed.is_distinct_from(locks.c.list_wanted),
-    )
+    return [
+        _Seen(
+            kind=IncidentKind.REVOCATION_UNCONFIRMED,
+            site_id=row.site_id,
+            hub_id=row.hub_id,
+            lock_id=row.id,
+            at=row.revoked_at,
+            mark=row.revoked_at,
+        )
+        for row in rows
+    ]
 
 
 async def _offline(tx: Session) -> list[_Seen]:

@@ -29,9 +29,7 @@ class Guard:
 
     def begin(self) -> None:
         """Be a new process."""
-        self.watch = Watch(
-            link=self.ground.link, calendar=self.ground.calendar, audience=self.audience
-        )
+        self.watch = Watch(link=self.ground.link, audience=self.audience)
 
     async def wait(self, seconds: float) -> None:
         """Let time pass and look every few seconds."""
