@@ -88,6 +88,7 @@ class Scene:
         by: str,
         ids: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        version: int = 1,
     ) -> Answer:
         """Send a request to a route, method and path; ids that are not given are nobody's."""
         method, path = route.split()
@@ -97,7 +98,7 @@ class Scene:
             path.format(**known),
             None if method == "GET" else BODIES.get(route, {}) if body is None else body,
             by=by,
-            headers={"If-Match": '"1"'},
+            headers={"If-Match": f'"{version}"'},
         )
 
 
