@@ -17,7 +17,7 @@ import aiohttp
 import click
 import structlog
 
-from firmware_sim import commission, control, fleet, runner
+from firmware_sim import commission, control, fleet, runner, scenario
 from firmware_sim.chance import SystemChance
 from firmware_sim.commission import CommissionRefusedError, Installer
 from firmware_sim.console import Console, Quit, WordError
@@ -26,6 +26,7 @@ from firmware_sim.fleet import Fleet, FleetError
 from firmware_sim.inputs import Press
 from firmware_sim.provision import ClaimRefusedError
 from firmware_sim.runner import SimHub
+from firmware_sim.scenario import Scenario, ScenarioError
 
 PRESS_EVERY_S: Final = 30.0
 LOCK_FILE: Final = "in-use"
@@ -46,6 +47,7 @@ class Options:
     state: Path
     broker_port: int | None
     script: TextIO | None
+    scenario: Scenario | None
 
 
 @click.command(name="sim")
@@ -71,14 +73,30 @@ class Options:
     type=click.File(),
     help="Do these lines and end; see `help` at the prompt.",
 )
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play this scenario (YAML) and end; docs/scenarios.md tells how to write one.",
+)
 def main(**given: Any) -> None:
     """Simulate hubs and locks of a site over real MQTT."""
-    options = Options(**given)
+    file = given.pop("scenario")
+    try:
+        options = Options(**given, scenario=scenario.read(file.read_text()) if file else None)
+    except ScenarioError as error:
+        raise click.ClickException(f"{file}: {error}") from error
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    refusals = (CommissionRefusedError, ClaimRefusedError, FleetError, SocketPathError, WordError)
+    refusals = (
+        CommissionRefusedError,
+        ClaimRefusedError,
+        FleetError,
+        ScenarioError,
+        SocketPathError,
+        WordError,
+    )
     with _owned(options.state):
         try:
             asyncio.run(_simulate(options))
@@ -97,14 +115,14 @@ async def _simulate(options: Options) -> None:
             chance=SystemChance(),
             broker_port=options.broker_port,
         )
-    console = Console(hubs, hardware)
+    console = Console(hubs, hardware, chance=SystemChance())
     async with control.listening(console, options.state), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run(hubs))
         pressing = tasks.create_task(_press(hubs))
         count = sum(len(hub.locks) for hub in hubs)
         click.echo(f"{len(hubs)} hubs and {count} locks are running; Ctrl-C ends it.")
         try:
-            await _follow(console, options.script)
+            await _follow(console, options)
         finally:
             running.cancel()
             pressing.cancel()
@@ -137,10 +155,13 @@ async def _press(hubs: list[SimHub]) -> None:
         unpaired = [lock for lock in unpaired if lock.state is None or lock.state.pin is None]
 
 
-async def _follow(console: Console, script: TextIO | None) -> None:
-    """Do the script's lines, or the prompt's, or wait for the signal to end."""
-    if script is not None:
-        await _play(console, list(script))
+async def _follow(console: Console, options: Options) -> None:
+    """Do the scenario, the script's lines or the prompt's, or wait for the signal to end."""
+    if options.scenario is not None:
+        await scenario.play(console, options.scenario, show=_show)
+        return
+    if options.script is not None:
+        await _play(console, list(options.script))
         return
     is_prompt = sys.stdin.isatty()
     with _typed(is_prompt=is_prompt) as lines:

@@ -2,37 +2,52 @@
 
 import asyncio
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from base64 import b64decode
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from firmware_sim.fleet import Fleet
-from firmware_sim.inputs import FactoryReset, Press
+from firmware_sim.inputs import FactoryReset, InsideHandle, LockInput, Press, PrivacyButton
 from firmware_sim.outputs import Decided
-from firmware_sim.runner import NoDecisionError, SimHub, SimLock
+from firmware_sim.phone import Phone
+from firmware_sim.runner import Chance, NoDecisionError, SimHub, SimLock, SimRepeater
+from firmware_sim.telling import OPENINGS, hub_facts, hub_line, lock_line, words
 from gateway.protocol.errors import ProtocolError
-from gateway.protocol.messages import EntryKind
+from gateway.protocol.messages import LockMode
 
 LOOK_EVERY_S: Final = 0.1
 LOOKS: Final = 1_200
-OPENINGS: Final = (
-    EntryKind.OPENED_BY_HUB,
-    EntryKind.OPENED_BY_LIST,
-    EntryKind.OPENED_BY_MEMORY,
-    EntryKind.OPENED_REMOTELY,
-)
+PAUSE_S_MAX: Final = 3600.0
+PPM_MAX: Final = 1_000
+KEY_BYTES: Final = 32
 HELP: Final = """\
-tap LOCK TAG                 hold a tag (4 to 10 bytes, hex) to a lock
-expect opened|denied         check what the last tap came to
+tap LOCK TAG                 hold a tag (4 to 10 bytes, hex) to a lock; hold LOCK TAG: for 6 s
+pin LOCK CODE                type a code;  use LOCK PHONE: hold a phone to it
+phone PHONE                  show a phone's public key, made at first;  phone PHONE DOCUMENT: give
+                             it the access document (base64) that the cloud issued
+expect opened|denied [WHY]   check what the last of these came to
+door open|shut LOCK          move the door;                 handle LOCK: from within
+case open|shut LOCK          tamper with it;                privacy LOCK: press the button inside
+battery LOCK PERCENT         what is left;                  drift LOCK PPM: let its clock run wrong
+repeater NAME                put one up;  place LOCK|REPEATER behind REPEATER: who reaches whom
 cut uplink HUB               pull the network cable;        restore uplink HUB
 cut radio LOCK               shield a lock from its hub;    restore radio LOCK
-power off HUB|LOCK           pull the plug;                 power on HUB|LOCK
+power off HUB|LOCK|REPEATER  pull the plug;                 power on HUB|LOCK|REPEATER
 wait unsubscribed HUB        until it says so; also: subscribed, connected
-wait ready LOCK              until it is paired and configured
+wait ready LOCK              until it is paired and configured; also: office, privacy, normal
+pause SECONDS                let time pass
 press LOCK                   press its button;              reset LOCK: to factory state
 status                       how everything stands
 help, quit
 Hubs are 1, 2, ...; locks 1.1, 1.2, ...; serial and id do as well."""
+
+_PRESSED: Final[Mapping[str, LockInput]] = {
+    "press": Press(),
+    "reset": FactoryReset(),
+    "handle": InsideHandle(),
+    "privacy": PrivacyButton(),
+}
 
 
 class Quit(Exception):
@@ -54,7 +69,10 @@ class Answer:
 class Console:
     """Does lines to devices."""
 
-    def __init__(self, hubs: list[SimHub], fleet: Fleet) -> None:
+    def __init__(self, hubs: list[SimHub], fleet: Fleet, *, chance: Chance) -> None:
+        self._chance = chance
+        self._phones: dict[str, Phone] = {}
+        self._repeaters: dict[str, SimRepeater] = {}
         self._hubs: dict[str, SimHub] = {}
         self._locks: dict[str, SimLock] = {}
         self._ordered = hubs
@@ -78,10 +96,19 @@ class Console:
         except ValueError as error:
             raise WordError(f"{error}; say help") from error
         match [words[0].lower(), *words[1:]] if words else []:
-            case ["tap", lock, tag]:
-                return await self._tap(self._lock(lock), tag)
+            case ["tap" | "hold" as verb, lock, tag]:
+                return await self._tap(self._lock(lock), tag, held=verb == "hold")
+            case ["pin", lock, code]:
+                at = self._lock(lock)
+                return await self._decided(at, at.enter(code))
+            case ["use", lock, phone]:
+                at = self._lock(lock)
+                return await self._decided(at, at.use(self._phone(phone)))
             case ["wait", what, device]:
                 return await self._wait(what, device)
+            case ["pause", seconds]:
+                await asyncio.sleep(_number(seconds, 0, PAUSE_S_MAX))
+                return Answer(text="")
             case short:
                 return self._say(short)
 
@@ -89,8 +116,10 @@ class Console:
         match words:
             case []:
                 return Answer(text="")
-            case ["expect", "opened" | "denied" as wanted]:
-                return self._expect(is_opened=wanted == "opened")
+            case ["expect", "opened" | "denied" as wanted, *why]:
+                return self._expect(is_opened=wanted == "opened", why=" ".join(why))
+            case ["phone", name, *document]:
+                return self._register(name, *document)
             case ["status"]:
                 return self._status()
             case ["help"]:
@@ -111,27 +140,53 @@ class Console:
                 lock.has_radio = verb == "restore"
                 return f"lock {lock.name}: radio {'restored' if lock.has_radio else 'cut'}"
             case ["power", "off" | "on" as which, name]:
-                device = self._device(name)
-                (device.power_on if which == "on" else device.power_off)()
+                self._power(name, is_on=which == "on")
                 return f"{name}: power {which}"
-            case ["press" | "reset" as verb, name]:
+            case ["repeater", name]:
+                return f"repeater {self._repeater(name).name} is there"
+            case ["place", name, "behind", repeater]:
+                self._place(name, self._repeater(repeater))
+                return f"{name} is behind {repeater}"
+            case _:
+                return self._at_a_door(words)
+
+    def _at_a_door(self, words: list[str]) -> str:
+        match words:
+            case ["press" | "reset" | "handle" | "privacy" as verb, name]:
+                self._lock(name).feed(_PRESSED[verb])
+                return f"lock {name}: {verb}"
+            case ["door" | "case" as what, "open" | "shut" as how, name]:
+                lock, is_open = self._lock(name), how == "open"
+                field = {"door": "is_open", "case": "case_is_open"}[what]
+                lock.move(replace(lock.door, **{field: is_open}))
+                return f"lock {lock.name}: {what} {how}"
+            case ["battery", name, percent]:
                 lock = self._lock(name)
-                lock.feed(Press() if verb == "press" else FactoryReset())
-                return f"lock {lock.name}: {'pressed' if verb == 'press' else 'reset'}"
+                lock.move(replace(lock.door, battery=int(_number(percent, 0, 100))))
+                return f"lock {lock.name}: battery {lock.door.battery} %"
+            case ["drift", name, ppm]:
+                lock = self._lock(name)
+                lock.drift(int(_number(ppm, -PPM_MAX, PPM_MAX)))
+                return f"lock {lock.name}: drifts by {ppm} ppm"
             case _:
                 raise WordError(f"{' '.join(words)!r} is no line of this program; say help")
 
-    async def _tap(self, lock: SimLock, tag: str) -> Answer:
+    async def _tap(self, lock: SimLock, tag: str, *, held: bool) -> Answer:
         try:
-            decided = await lock.tap(bytes.fromhex(tag.replace(":", "")))
+            number = bytes.fromhex(tag.replace(":", ""))
         except ValueError as error:
-            told = error if isinstance(error, ProtocolError) else "a tag is written in hex digits"
-            raise WordError(f"tag {tag}: {told}") from error
-        except NoDecisionError as error:
+            raise WordError(f"tag {tag}: a tag is written in hex digits") from error
+        return await self._decided(lock, lock.tap(number, held=held))
+
+    async def _decided(self, lock: SimLock, asking: Coroutine[Any, Any, Decided]) -> Answer:
+        """Wait for what somebody at a door meets with, and keep it for ``expect``."""
+        try:
+            decided = await asking
+        except (ProtocolError, NoDecisionError) as error:
             raise WordError(str(error)) from error
         self._last = decided
         return Answer(
-            text=f"lock {lock.name}: {_words(decided)}",
+            text=f"lock {lock.name}: {words(decided)}",
             facts={
                 "lock": lock.name,
                 "opened": decided.kind in OPENINGS,
@@ -140,12 +195,26 @@ class Console:
             },
         )
 
-    def _expect(self, *, is_opened: bool) -> Answer:
+    def _expect(self, *, is_opened: bool, why: str) -> Answer:
         if self._last is None:
-            raise WordError("expect: nothing was tapped yet")
-        if (self._last.kind in OPENINGS) is not is_opened:
-            raise WordError(f"expected {'opened' if is_opened else 'denied'}: {_words(self._last)}")
+            raise WordError("expect: nobody stood at a door yet")
+        told = words(self._last)
+        if (self._last.kind in OPENINGS) is not is_opened or why.lower() not in told:
+            wanted = f"{'opened' if is_opened else 'denied'} {why}".rstrip()
+            raise WordError(f"expected {wanted}: {told}")
         return Answer(text="as expected")
+
+    def _register(self, name: str, *document: str) -> Answer:
+        """Show a phone's public key, or give it its document."""
+        held = self._phone(name)
+        if document:
+            try:
+                self._phones[name] = replace(held, document=b64decode(document[0], validate=True))
+            except ValueError as error:
+                raise WordError("the access document is written in base64") from error
+            return Answer(text=f"phone {name} has its access document")
+        key = held.public_key.hex()
+        return Answer(text=f"phone {name}: {key}", facts={"phone": name, "public_key": key})
 
     async def _wait(self, what: str, name: str) -> Answer:
         is_there = self._condition(what, name)
@@ -169,15 +238,22 @@ class Console:
             case "ready":
                 lock = self._lock(name)
                 return lambda: lock.state is not None and lock.state.configuration is not None
+            case "office" | "privacy" | "normal":
+                lock = self._lock(name)
+                mode = LockMode[what.upper()]
+                return lambda: lock.state is not None and lock.state.mode.mode is mode
             case _:
-                raise WordError(f"wait {what}: say subscribed, unsubscribed, connected or ready")
+                raise WordError(
+                    f"wait {what}: say subscribed, unsubscribed, connected, ready, office, privacy"
+                    " or normal"
+                )
 
     def _status(self) -> Answer:
         lines, facts = [], []
         for hub in self._ordered:
-            lines.append(_hub_line(hub))
-            lines.extend(f"  {_lock_line(lock)}" for lock in hub.locks)
-            facts.append(_hub_facts(hub))
+            lines.append(hub_line(hub))
+            lines.extend(f"  {lock_line(lock)}" for lock in hub.locks)
+            facts.append(hub_facts(hub))
         return Answer(text="\n".join(lines), facts={"hubs": facts})
 
     def _hub(self, name: str) -> SimHub:
@@ -193,79 +269,44 @@ class Console:
             raise WordError(f"there is no lock {name}; there are {_names(known)}")
         return lock
 
-    def _device(self, name: str) -> SimHub | SimLock:
-        return self._hubs[name.lower()] if name.lower() in self._hubs else self._lock(name)
+    def _power(self, name: str, *, is_on: bool) -> None:
+        if name in self._repeaters:
+            self._repeaters[name].has_power = is_on
+            return
+        known = self._hubs.get(name.lower())
+        device = known if known is not None else self._lock(name)
+        (device.power_on if is_on else device.power_off)()
+
+    def _place(self, name: str, behind: SimRepeater) -> None:
+        """Put a lock, or a repeater, behind a repeater."""
+        if name not in self._repeaters:
+            self._lock(name).behind = behind
+            return
+        before: SimRepeater | None = behind
+        while before is not None:
+            if before is self._repeaters[name]:
+                raise WordError(f"repeater {name} would stand behind itself")
+            before = before.behind
+        self._repeaters[name].behind = behind
+
+    def _repeater(self, name: str) -> SimRepeater:
+        if name.lower() in self._locks or name.lower() in self._hubs:
+            raise WordError(f"{name} is a hub or a lock and no repeater")
+        return self._repeaters.setdefault(name, SimRepeater(name))
+
+    def _phone(self, name: str) -> Phone:
+        return self._phones.setdefault(name, Phone(key=self._chance.token_bytes(KEY_BYTES)))
 
 
 def _names(devices: list[SimHub] | list[SimLock]) -> str:
     return ", ".join(device.name for device in devices)
 
 
-def _words(decided: Decided) -> str:
-    """Say in words what a tap came to."""
-    said = {
-        EntryKind.OPENED_BY_HUB: "opened by the hub",
-        EntryKind.OPENED_BY_LIST: "opened by the lock's offline list",
-        EntryKind.OPENED_BY_MEMORY: "opened by the lock's memory",
-        EntryKind.DENIED_BY_HUB: "denied by the hub",
-        EntryKind.DENIED_OFFLINE: "denied by the lock, the hub did not answer",
-        EntryKind.OPENED_REMOTELY: "opened remotely",
-        EntryKind.OVERFLOW: "the log is full",
-    }[decided.kind]
-    why = f": {decided.reason.name.lower().replace('_', ' ')}" if decided.reason else ""
-    return said + why
-
-
-def _hub_facts(hub: SimHub) -> dict[str, object]:
-    state = hub.state
-    return {
-        "name": hub.name,
-        "power": state is not None,
-        "connected": hub.is_connected,
-        "subscribed": state.subscribed if state else None,
-        "led": str(hub.colour) if hub.colour else None,
-        "revision": state.access.revision if state else None,
-        "lease_number": state.lease.number if state and state.lease else None,
-        "entries_waiting": state.journal.waiting if state else None,
-        "locks": [_lock_facts(lock) for lock in hub.locks],
-    }
-
-
-def _lock_facts(lock: SimLock) -> dict[str, object]:
-    state = lock.state
-    held = state.configuration if state else None
-    return {
-        "name": lock.name,
-        "power": state is not None,
-        "radio": lock.has_radio,
-        "paired": state is not None and state.link is not None,
-        "offline_list": held.settings.offline_list.hex() if held else None,
-        "grants": len(held.offline_list.grants) if held and held.offline_list else 0,
-        "memory": len(state.memory) if state else None,
-        "entries_waiting": len(state.log.entries) if state else None,
-        "openings": lock.openings,
-    }
-
-
-def _hub_line(hub: SimHub) -> str:
-    state = hub.state
-    if state is None:
-        return f"hub {hub.name}: no power"
-    line = "connected" if hub.is_connected else "not connected"
-    subscribed = "subscribed" if state.subscribed else "UNSUBSCRIBED"
-    return (
-        f"hub {hub.name}: {subscribed} ({hub.colour}), {line}, revision {state.access.revision},"
-        f" {state.journal.waiting} entries waiting"
-    )
-
-
-def _lock_line(lock: SimLock) -> str:
-    facts = _lock_facts(lock)
-    if not facts["power"]:
-        return f"lock {lock.name}: no power"
-    paired = "paired" if facts["paired"] else "not paired"
-    radio = "" if lock.has_radio else ", radio cut"
-    return (
-        f"lock {lock.name}: {paired}{radio}, {facts['grants']} offline, {facts['memory']} in"
-        f" memory, {facts['entries_waiting']} entries, opened {lock.openings} times"
-    )
+def _number(text: str, low: float, high: float) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise WordError(f"{text!r} is no number") from error
+    if not low <= number <= high:
+        raise WordError(f"{text} is not within {low:g} to {high:g}")
+    return number

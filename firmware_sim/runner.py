@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
+from firmware_sim.door import Door, DriftingClock
 from firmware_sim.flash import FileFlash
 from firmware_sim.hub import step as hub_firmware
 from firmware_sim.hub.state import HubState
 from firmware_sim.inputs import (
     Connected,
     Disconnected,
+    EnterPin,
     HubInput,
     LockInput,
+    PhoneSays,
     Present,
     RadioHeard,
     Received,
@@ -30,14 +33,19 @@ from firmware_sim.outputs import (
     FlashDelete,
     FlashWrite,
     Led,
+    MotorClose,
     MotorOpen,
+    MotorStayOpen,
     Noted,
     Output,
     Publish,
     RadioSend,
+    TellPhone,
 )
+from firmware_sim.phone import Phone
 from firmware_sim.provision import Provisioned
 from gateway.protocol import sealing
+from gateway.protocol.phone import Challenge
 from gateway.protocol.topics import UpKind
 
 log = structlog.get_logger()
@@ -61,27 +69,53 @@ class NoDecisionError(Exception):
     """A tap came to nothing; the text says why."""
 
 
+class SimRepeater:
+    """Hands the radio on, as long as it has power and whatever it stands behind has."""
+
+    def __init__(self, name: str, behind: "SimRepeater | None" = None) -> None:
+        self.name = name
+        self.has_power = True
+        self.behind = behind
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether frames get through, from here to the hub and back."""
+        return self.has_power and (self.behind is None or self.behind.hands_on)
+
+
 class SimLock:
-    """A lock, whoever stands before it, and the air between it and its hub."""
+    """A lock in its door, whoever stands before it, and the air between it and its hub."""
 
     def __init__(self, name: str, identity: LockIdentity, *, flash: Path, chance: Chance) -> None:
         self.name = name
         self.identity = identity
         self.hub: SimHub | None = None
         self.has_radio = True
+        self.behind: SimRepeater | None = None
         self.openings = 0
+        self.stays_open = False
+        self.door = Door()
         self.state: LockState | None = None
         self._flash_path = flash
         self._chance = chance
-        self._reader = asyncio.Lock()  # holds one tag at a time
+        self._clock = DriftingClock()
+        self._reader = asyncio.Lock()  # holds one credential at a time
         self._decisions: asyncio.Queue[Decided] = asyncio.Queue(1)
+        self._challenges: asyncio.Queue[Challenge] = asyncio.Queue(1)
+
+    @property
+    def is_in_reach(self) -> bool:
+        """Whether the hub and this lock hear each other."""
+        return self.has_radio and (self.behind is None or self.behind.hands_on)
 
     def power_on(self) -> None:
-        """Boot from flash."""
+        """Boot from flash; its contacts tell how the door stands."""
         if self.state is None:
             self._flash = FileFlash(self._flash_path)
             booted = lock_firmware.boot(self.identity, self._flash.read(), self._instant())
             self._do(*booted)
+            for told in self.door.told():
+                self.feed(told)
 
     def power_off(self) -> None:
         """Pull the plug."""
@@ -94,7 +128,18 @@ class SimLock:
         if self.state is not None:
             self._do(*lock_firmware.step(self.state, event, self._instant()))
 
-    async def tap(self, tag_number: bytes) -> Decided:
+    def move(self, door: Door) -> None:
+        """Let door, case or battery be as given, and their contacts tell."""
+        before, self.door = set(self.door.told()), door
+        for told in door.told():
+            if told not in before:
+                self.feed(told)
+
+    def drift(self, ppm: int) -> None:
+        """Let the lock's clock run so many millionths too fast from now on."""
+        self._clock.drift(ppm)
+
+    async def tap(self, tag_number: bytes, *, held: bool = False) -> Decided:
         """Hold a tag to the reader, after whoever stands there, and wait for what comes of it.
 
         Raises:
@@ -102,10 +147,34 @@ class SimLock:
             NoDecisionError: The lock has no power, or loses it over this.
         """
         sealing.tag_digest(tag_number, b"")  # says what is wrong with it
+        return await self._ask(Present(tag_number=tag_number, held=held))
+
+    async def enter(self, pin: str) -> Decided:
+        """Type a code, after whoever stands there, and wait for what comes of it.
+
+        Raises:
+            ProtocolError: No PIN is like that.
+            NoDecisionError: The lock has no power, or loses it over this.
+        """
+        sealing.pin_digest(pin, b"")  # says what is wrong with it
+        return await self._ask(EnterPin(pin=pin))
+
+    async def use(self, held: Phone) -> Decided:
+        """Hold a phone to the lock, which makes it prove itself, and wait for what comes of it.
+
+        Raises:
+            NoDecisionError: The lock does not want to know it, or has no power.
+        """
+        _drain(self._challenges)
+        self.feed(PhoneSays(message=held.hello()))
+        if self._challenges.empty():
+            raise NoDecisionError(f"lock {self.name} does not answer this phone")
+        return await self._ask(PhoneSays(message=held.prove(self._challenges.get_nowait())))
+
+    async def _ask(self, event: LockInput) -> Decided:
         async with self._reader:
-            while not self._decisions.empty():
-                self._decisions.get_nowait()
-            self.feed(Present(tag_number=tag_number))
+            _drain(self._decisions)
+            self.feed(event)
             try:
                 async with asyncio.timeout(DECISION_S if self.state else 0):
                     return await self._decisions.get()
@@ -114,17 +183,23 @@ class SimLock:
                 raise NoDecisionError(f"lock {self.name} {why}") from error
 
     def _instant(self) -> Instant:
-        return _instant(self._chance)
+        entropy = self._chance.token_bytes(ENTROPY_BYTES)
+        return Instant(mono_s=self._clock.now(), entropy=entropy)
 
     def _do(self, state: LockState, outputs: tuple[Output, ...]) -> None:
         self._flash.apply(_flash_operations(outputs))
         self.state = state
         for output in outputs:
             match output:
-                case RadioSend() if self.hub is not None and self.has_radio:
+                case RadioSend() if self.hub is not None and self.is_in_reach:
                     _soon(self.hub.feed, RadioHeard(data=output.data))
                 case MotorOpen():
                     self.openings += 1
+                case MotorStayOpen() | MotorClose():
+                    self.stays_open = isinstance(output, MotorStayOpen)
+                case TellPhone():
+                    _drain(self._challenges)
+                    self._challenges.put_nowait(output.challenge)
                 case Decided():
                     if not self._decisions.full():
                         self._decisions.put_nowait(output)
@@ -241,7 +316,7 @@ class SimHub:
                         self._outbox.put_nowait((output.kind, output.payload))
                 case RadioSend():
                     for lock in self.locks:
-                        if lock.has_radio:
+                        if lock.is_in_reach:
                             _soon(lock.feed, RadioHeard(data=output.data))
                 case Led():
                     self.colour = output.colour
@@ -280,6 +355,11 @@ def _instant(chance: Chance) -> Instant:
 
 def _flash_operations(outputs: tuple[Output, ...]) -> list[FlashWrite | FlashDelete]:
     return [each for each in outputs if isinstance(each, FlashWrite | FlashDelete)]
+
+
+def _drain(queue: "asyncio.Queue[Any]") -> None:
+    while not queue.empty():
+        queue.get_nowait()
 
 
 def _soon(feed: Callable[[RadioHeard], None], frame: RadioHeard) -> None:
