@@ -236,3 +236,24 @@ async def of_lock(ground: Ground, door: Any) -> list[Any]:
     some = select(entries).where(entries.c.lock_id == door["id"]).order_by(entries.c.sequence)
     async with ground.db.read() as tx:
         return list(await tx.execute(some))
+
+
+@pytest.mark.invariant("L1")
+async def test_the_first_entries_of_a_lock_may_come_when_it_has_left(building: Building) -> None:
+    """What the hub still held of a lock that nobody had heard of before belongs to the site."""
+    ground = building.ground
+    made = await ground.hub()
+    hub = await building.claimed(made)
+    door, lock = await building.mounted(made, hub)
+    await let_in(ground, door)
+    await building.pass_by(30)
+    building.cut_uplink(hub)
+    building.tap(lock, NUMBER)
+    await building.pass_by(5)
+
+    await released(ground, door, force=True)
+    assert await of_lock(ground, door) == []
+    building.restore_uplink(hub)
+    await building.pass_by(30)
+
+    assert [row.kind for row in await of_lock(ground, door)] == [EntryKind.OPENED_BY_HUB]
