@@ -128,7 +128,7 @@ class Invitations:
         await invitation_rows.keep(tx, invitation, token_hash=_hash(token))
         await self._record(tx, actor, "invitation_sent", invitation, now=now)
         facts = {"person_id": person_id, "email": person.email, "token": token}
-        await outbox.put(tx, "invitation.sent", site_id=site_id, now=now, facts=facts)
+        await outbox.put(tx, "invitation.sent", site_id=site_id, now=now, facts=facts, to_mail=True)
         return invitation
 
     async def revoke(

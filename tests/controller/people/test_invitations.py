@@ -11,8 +11,10 @@ from sqlalchemy import func, select
 
 from controller.db.metadata import metadata
 from controller.db.tables.accounts import invitations, site_roles
+from controller.db.tables.notifications import mails
 from controller.db.tables.people import people
 from controller.db.tables.records import audit_records, outbox
+from controller.notifications import letters
 from controller.people.invitations import BY_ADDRESS
 from tests.controller.whole import ABSENT, CLOUD_ROLES, PASSWORD, Answer, Whole, sqlite_url, whole
 from tests.postgres import empty
@@ -296,6 +298,18 @@ async def test_a_token_stands_nowhere_but_in_the_mail_to_be(
     logged = capfd.readouterr()
     assert ACCEPT in logged.out
     assert token not in logged.out + logged.err
+
+
+async def test_an_invitation_goes_out_as_a_mail(cloud: Whole) -> None:
+    """To the person's address and nobody else's, with the token to accept it."""
+    token = await invite(cloud, await person(cloud, await cloud.site(), "moira"))
+
+    async with cloud.db.write() as tx:
+        while await letters.write(tx, address="http://localhost", utc=cloud.clocks.real):
+            pass
+        rows = (await tx.execute(select(mails))).all()
+
+    assert [row.receiver for row in rows if token in row.body] == ["moira@example.org"]
 
 
 async def test_guesses_are_limited(cloud: Whole) -> None:
