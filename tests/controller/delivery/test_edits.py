@@ -5,8 +5,9 @@ was touched. What a hub is told is compared with all rows of its site, read by t
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -181,11 +182,13 @@ class Edits(RuleBasedStateMachine):
         body = {"name": self.name(), "windows": windows, "observes_holidays": observes}
         self.make("/schedules", body)
 
-    @rule(number=NUMBERS, windows=st.sampled_from(WINDOWS), days=DAYS)
-    def edit_schedule(self, number: int, windows: Any, days: int | None) -> None:
+    @rule(number=NUMBERS, windows=st.sampled_from(WINDOWS), days=DAYS, observes=st.booleans())
+    def edit_schedule(
+        self, number: int, windows: Any, days: int | None, *, observes: bool = True
+    ) -> None:
         """Give a schedule other hours and another last day."""
         end = self.day(days)
-        body = {"windows": windows, "ends_on": end and end[:10]}
+        body = {"windows": windows, "ends_on": end and end[:10], "observes_holidays": observes}
         self.change("PATCH", self.pick("/schedules", number), body)
 
     @rule(number=NUMBERS)
@@ -418,7 +421,73 @@ def edits(database_url: str, tmp_path: Path) -> Iterator[type[Edits]]:
         runner.run(serving.__aexit__(None, None, None))
 
 
-@pytest.mark.invariant("A3", "E4")
+@pytest.mark.invariant("A8", "E4")
+def test_each_edit_reaches_whoever_it_is_about(edits: type[Edits]) -> None:
+    """One edit of each kind at a site that has one of everything, and all is compared after it."""
+    site = edits()
+    site.begin()
+    site.add_schedule(WINDOWS[0], observes=True)
+    site.add_holiday(days=5)
+    for number in range(3):
+        site.join(0, number, kind="people")
+        site.join(0, number, kind="locks")
+    site.compare()
+    for edit in _each_kind(site):
+        edit()
+        site.compare()
+
+
+def _each_kind(site: Edits) -> Iterator[Callable[[], None]]:
+    """Edits one after the other: everybody is in the group, and so are all locks."""
+    yield lambda: site.edit_group(0, 0, always=False, days=None)
+    yield lambda: site.edit_schedule(0, WINDOWS[1], days=None)
+    yield lambda: site.edit_schedule(0, WINDOWS[2], days=9)
+    yield lambda: site.add_holiday(days=7)
+    yield lambda: site.delete_holiday(0)
+    yield lambda: site.edit_lock(0, 0, keypad=True, easy=True)
+    yield lambda: site.edit_group(0, 0, always=True, days=None)
+    yield lambda: site.edit_schedule(0, WINDOWS[0], days=8, observes=False)
+    yield lambda: site.edit_schedule(0, WINDOWS[0], days=8)
+    for number in range(2):
+        yield partial(site.add_pin, number)
+        yield partial(site.add_tag, number, offline=number == 1)
+        yield partial(site.edit_offline, number, 0, granted=True)
+        yield partial(site.edit_credential, number, 0, blocked=True, days=None)
+        yield partial(site.edit_credential, number, 0, blocked=False, days=3)
+        yield partial(site.edit_person, number, subscribed=False, days=None)
+        yield partial(site.edit_person, number, subscribed=True, days=4)
+        yield partial(site.put_off_person, number, 1)
+        yield partial(site.delete_credential, number, 0)
+    for kind in ("people", "locks"):
+        yield partial(site.leave, 0, 0, kind=kind)
+        yield partial(site.join, 0, 0, kind=kind)
+    yield lambda: site.add_pod(days=6)
+    for kind in ("members", "locks"):
+        yield partial(site.join_pod, 0, 1, kind=kind)
+        yield partial(site.join_pod, 0, 0, kind=kind)
+    for kind in ("people", "locks"):
+        yield partial(site.leave_pod, 0, 0, kind=kind)
+    yield lambda: site.delete_pod(0)
+    yield lambda: site.register_lock(0, keypad=True)
+    for number in range(3):
+        yield partial(site.leave, 0, number, kind="locks")
+        yield partial(site.add_locker, number, kind="personal" if number else "free")
+        yield partial(site.assign_locker, number, 1, gives=True)
+        yield partial(site.assign_locker, number, 0, gives=True)
+        yield partial(site.assign_locker, number, 0, gives=False)
+    for number in range(3):
+        yield partial(site.move_lock, 0, number)
+    yield lambda: site.delete_locker(0)
+    yield lambda: site.join(0, 0, kind="locks")
+    yield lambda: site.join(0, 1, kind="locks")
+    yield lambda: site.delete_lock(0)
+    yield lambda: site.delete_person(0)
+    yield lambda: site.edit_site(zone=ZONES[1])
+    yield lambda: site.delete_person(0)
+    yield lambda: site.delete_group(0)
+
+
+@pytest.mark.invariant("A8", "E4")
 def test_edit_by_edit_and_from_nothing_are_the_same_bytes(edits: type[Edits]) -> None:
     """After any edits, whoever was asked when: each hub's state is what the rows say now.
 
