@@ -81,7 +81,7 @@ class OrderKind(IntEnum):
     OPEN = 1
     START_OFFICE = 2  # stay open until told otherwise, or for ``seconds`` of the calendar
     END_OFFICE = 3
-    ENROL_TAG = 4  # report the next tag instead of judging it, within ``seconds``
+    ENROL_TAG = 4  # report the next tag instead of judging it, within ``seconds`` of link clock
     CLEAR_KEYPAD = 5  # forget the wrong codes
     FREE_LOCKER = 6  # the locker is nobody's again
 

@@ -186,7 +186,7 @@ class OfflineList:
     A lock forgets its whole memory at a new list that has this and takes back other openings than
     the list before: a hub that was behind may have granted one after this instant.
     """
-    holidays: Annotated[Holidays | None, Key(7)] = None  # where some times here observe them
+    holidays: Annotated[Holidays | None, Key(7)] = None  # where its times observe them
 
 
 Item = Root | Schedule | Group | Person | LockSettings | OfflineList | Holiday

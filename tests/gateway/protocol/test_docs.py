@@ -7,7 +7,7 @@ import pytest
 
 from firmware_sim import link
 from firmware_sim.hub import access, commands, expiry, journal, locks, uplink
-from firmware_sim.lock import door, pairing
+from firmware_sim.lock import digital_key, door, pairing
 from gateway import presence
 from gateway.protocol import cbor, claim, messages, sections
 from gateway.protocol.topics import DownKind, UpKind
@@ -51,6 +51,7 @@ NUMBERS = {
     "lock's patience": door.PATIENCE_S,
     "lock asks again after": door.ASK_AGAIN_S,
     "press at a lock lasts": pairing.PRESS_LASTS_S,
+    "challenge to a phone lasts": digital_key.CHALLENGE_LASTS_S,
     "hub offline for the controller after": presence.SILENT_S,
 }
 
