@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from bench import decision, entries, expiry, redeems, sync
+from bench import decision, edits, entries, expiry, redeems, sync
 from bench.report import Line, machine, table
 
 Benchmark = Callable[[Path], Coroutine[Any, Any, Sequence[Line]]]
@@ -27,6 +27,10 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Benchmark]]] = {
     "sync": (
         "Telling 50 hubs of an edit",
         lambda folder: sync.measure(folder, sync.Size()),
+    ),
+    "edits": (
+        "An edit until 50 simulated hubs have confirmed it",
+        lambda folder: edits.measure(folder, edits.Size()),
     ),
     "expiry": ("Many sites ending at once", lambda folder: expiry.measure(folder, expiry.Size())),
 }

@@ -278,7 +278,7 @@ class Installation:
             "open_s": 6,
             "memory_days": 7,
             "epoch": 1,
-            "open_number": 0,
+            "order_number": 0,
             "created_at": self._now,
             "paired": True,
             "log_epoch": 1,

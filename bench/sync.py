@@ -199,9 +199,20 @@ async def _schedule(tx: Session, site_id: SiteId, number: int) -> list[Touched]:
 async def _furnish(made: Installation, site_id: SiteId, count: int) -> None:
     """Write the rows of a site; past the services, which would take an hour."""
     site = {"site_id": site_id}
-    group_ids = [_name("group", site_id, n) for n in range(GROUPS)]
     hub_ids = [_name("hub", site_id, n) for n in range(HUBS)]
     lock_ids = [_name("lock", site_id, n) for n in range(HUBS * LOCKS_PER_HUB)]
+    await _write(made, hubs, [site | _hub(each) for each in hub_ids])
+    served = zip(lock_ids, [each for each in hub_ids for _ in range(LOCKS_PER_HUB)], strict=True)
+    await _write(made, locks, [site | _lock(*each) for each in served])
+    await furnish_people(made, site_id, count, lock_ids)
+
+
+async def furnish_people(
+    made: Installation, site_id: SiteId, count: int, lock_ids: Sequence[str]
+) -> None:
+    """Write people with tags in groups that open all of some locks."""
+    site = {"site_id": site_id}
+    group_ids = [_name("group", site_id, n) for n in range(GROUPS)]
     person_ids = [_name("person", site_id, n) for n in range(count)]
     schedule_id = _name("schedule", site_id, 0)
     await _write(
@@ -224,9 +235,6 @@ async def _furnish(made: Installation, site_id: SiteId, count: int) -> None:
             for n, each in enumerate(group_ids)
         ],
     )
-    await _write(made, hubs, [site | _hub(each) for each in hub_ids])
-    served = zip(lock_ids, [each for each in hub_ids for _ in range(LOCKS_PER_HUB)], strict=True)
-    await _write(made, locks, [site | _lock(*each) for each in served])
     rows = [site | {"group_id": group, "lock_id": lock} for group in group_ids for lock in lock_ids]
     await _write(made, group_locks, rows)
     await _write(made, people, [site | _holder(each) for each in person_ids])
