@@ -14,9 +14,14 @@ from gateway.protocol.messages import Root, SectionKind
 from gateway.protocol.sections import ITEMS_MAX, SECTION_BYTES_MAX
 
 KINDS: Final = st.sampled_from([SectionKind.PEOPLE, SectionKind.INDEX])
-EDITS: Final = st.lists(  # half of the items fill a section and more, a few of them do not
-    st.dictionaries(st.integers(0, 20), st.sampled_from([None, None, 0, 1, 100]), min_size=1),
-    max_size=8,
+EDITS: Final = st.lists(  # of some neighbours each; a section is full of seven that are large
+    st.builds(
+        lambda first, count, groups: dict.fromkeys(range(first, first + count), groups),
+        st.integers(0, 40),
+        st.integers(1, 30),
+        st.sampled_from([None, None, 0, 1, 100, 100]),
+    ),
+    max_size=10,
 )
 
 
