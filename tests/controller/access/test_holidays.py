@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from controller.access.queries import site_state
 from controller.db.tables.access import holidays
 from controller.db.tables.people import revoked_digests
 from tests.controller.people.ground import FOREIGN, OWN, Ground
+from tests.controller.site_rows import site_state
 
 HOLIDAYS = f"/sites/{OWN}/holidays"
 CHRISTMAS = {"name": "Christmas", "starts_on": "2026-12-25", "days": 2}

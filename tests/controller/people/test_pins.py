@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from controller.access.offline import OfflineRoom
-from controller.access.queries import site_state
 from controller.accounts.guessing import GuessLimit
 from controller.chance import RandomIds, SystemRandomness
 from controller.db.metadata import metadata
@@ -23,6 +22,7 @@ from controller.people.changes import Changes
 from controller.people.pins import Pins
 from gateway.protocol.sealing import pin_digest
 from tests.controller.people.ground import ACTORS, FOREIGN, KEYS, NOW, OWN, Answer, Ground
+from tests.controller.site_rows import site_state
 
 
 class Dice:
