@@ -14,7 +14,6 @@ from sqlalchemy import delete
 
 from controller.access import rights
 from controller.access.members_repository import LOCKS, PEOPLE
-from controller.access.queries import site_state
 from controller.bus import ProcessBus
 from controller.db.engine import Database, Session
 from controller.db.tables.access import access_groups, group_locks, group_people
@@ -28,6 +27,7 @@ from tests.controller.people.ground import (
     served,
     services,
 )
+from tests.controller.site_rows import site_state
 
 SOME = 3  # people, locks and groups
 Pair = tuple[PersonId, LockId]
@@ -80,6 +80,9 @@ class Play:
             await tx.execute(delete(table))
         for number in range(SOME):
             self.groups.append(await self._group(tx, number))
+            some = set(range(SOME)) - {number}
+            for what in ("people", "locks"):
+                await self.edit(tx, what, number, (some, set()))
 
     async def edit(self, tx: Session, what: str, number: int, which: Any) -> set[Pair]:
         """Do one edit, and return the rights that it should take away."""
