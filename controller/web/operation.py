@@ -22,7 +22,7 @@ from controller.web.models import Versioned
 from controller.web.problems import Refusal
 from controller.web.rate_limit import ADDRESS_ALLOWANCE, SIGNED_IN_ALLOWANCE, RateLimiter
 from controller.web.signature import Signature, read
-from controller.web.stream import LAST_EVENT_ID, EventStream, Streams, send
+from controller.web.stream import LAST_EVENT_ID, EventStream, Streams
 
 CSV_BYTES_MAX: Final = 10 * 1024 * 1024
 CHUNK_BYTES: Final = 64 * 1024
@@ -194,8 +194,12 @@ class Operation:
         if isinstance(result, web.Response):
             return result
         if isinstance(result, EventStream):
-            with self._with.streams.place(str(actor.account_id) if actor else ""):
-                return await send(request, result, SAFE_HEADERS | request[HEADERS])
+            return await self._with.streams.serve(
+                request,
+                result,
+                account=str(actor.account_id) if actor else "",
+                headers=SAFE_HEADERS | request[HEADERS],
+            )
         if self.signature.answer is None:
             return web.Response(status=HTTPStatus.NO_CONTENT)
         headers = {"ETag": etags.of(result.version)} if isinstance(result, Versioned) else None

@@ -45,16 +45,34 @@ class EventStream:
 class Streams:
     """Counts open streams and serves them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, life_s: float = LIFE_S) -> None:
+        self._life_s = life_s
         self._open: Counter[str] = Counter()
 
-    @contextmanager
-    def place(self, account: str) -> Iterator[None]:
-        """Hold one of an account's places.
+    async def serve(
+        self, request: web.Request, stream: EventStream, *, account: str, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Send a stream until its time is over or the client is gone.
 
         Raises:
-            Refusal: It has as many streams open as it may, or the whole cloud has (429).
+            Refusal: The account has as many streams open as it may, or the whole cloud has (429).
         """
+        with self._place(account):
+            response = web.StreamResponse(headers=headers)
+            response.content_type = "text/event-stream"
+            response.headers["X-Accel-Buffering"] = "no"  # proxies would wait for more
+            await response.prepare(request)
+            try:
+                async with asyncio.timeout(self._life_s):
+                    await response.write(f"retry: {RETRY_MS}\n\n".encode())
+                    async for batch in stream.batches:
+                        await response.write(_written(batch))
+            except (TimeoutError, ConnectionResetError):
+                pass  # its time is over, or nobody listens any more
+            return response
+
+    @contextmanager
+    def _place(self, account: str) -> Iterator[None]:
         if self._open[account] >= PER_ACCOUNT_MAX or self._open.total() >= ALTOGETHER_MAX:
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -69,24 +87,6 @@ class Streams:
             self._open[account] -= 1
             if not self._open[account]:
                 del self._open[account]
-
-
-async def send(
-    request: web.Request, stream: EventStream, headers: dict[str, str]
-) -> web.StreamResponse:
-    """Send a stream until its time is over or the client is gone."""
-    response = web.StreamResponse(headers=headers)
-    response.content_type = "text/event-stream"
-    response.headers["X-Accel-Buffering"] = "no"  # proxies would wait for more
-    await response.prepare(request)
-    try:
-        async with asyncio.timeout(LIFE_S):
-            await response.write(f"retry: {RETRY_MS}\n\n".encode())
-            async for batch in stream.batches:
-                await response.write(_written(batch))
-    except (TimeoutError, ConnectionResetError):
-        pass  # its time is over, or nobody listens any more
-    return response
 
 
 def _written(batch: Sequence[Event]) -> bytes:

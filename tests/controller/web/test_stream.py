@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -14,7 +13,7 @@ from controller.web import stream
 from controller.web.api import Call, get
 from controller.web.application import build
 from controller.web.auth import SIGNED_IN
-from controller.web.stream import Event, EventStream
+from controller.web.stream import Event, EventStream, Streams
 from tests.controller.web.demo import surroundings_of
 
 PATIENCE_S = 10.0
@@ -47,9 +46,13 @@ class NumbersApi:
 
 
 @asynccontextmanager
-async def counting(database: Database, api: NumbersApi) -> AsyncIterator[Client]:
+async def counting(
+    database: Database, api: NumbersApi, *, life_s: float = stream.LIFE_S
+) -> AsyncIterator[Client]:
     """Serve the numbers with a deadline that no stream could keep."""
-    application = build([api], **surroundings_of(database), deadline_s=0.05)
+    under = surroundings_of(database)
+    under["surroundings"] = replace(under["surroundings"], streams=Streams(life_s=life_s))
+    application = build([api], **under, deadline_s=0.05)
     async with TestClient(TestServer(application)) as client, asyncio.timeout(PATIENCE_S):
         yield client
 
@@ -108,13 +111,10 @@ async def test_a_client_that_goes_frees_its_place(database: Database) -> None:
         await api.gone.wait()
 
 
-async def test_a_stream_ends_so_that_its_reader_shows_who_he_is(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_ends_so_that_its_reader_shows_who_he_is(database: Database) -> None:
     """After its life a stream is over, and nothing is cut in the middle."""
-    monkeypatch.setattr(stream, "LIFE_S", 0.1)
     async with (
-        counting(database, NumbersApi()) as client,
+        counting(database, NumbersApi(), life_s=0.1) as client,
         client.get("/api/v1/numbers", headers=headers()) as response,
     ):
         text = await response.text()
