@@ -14,7 +14,7 @@ from controller.domain.schedule import Holiday, Schedule
 
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
-_STEP: Final = DAY  # no zone has changed its clocks twice in a day, nor in six, since 1970
+_STEP: Final = DAY  # no zone changes its clocks twice in a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
