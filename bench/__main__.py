@@ -24,7 +24,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Benchmark]]] = {
         "Deciding at a hub that knows 50,000 people",
         lambda folder: decision.measure(folder, decision.Size()),
     ),
-    "sync": (
+    "edits": (
         "Telling 50 hubs of an edit",
         lambda folder: sync.measure(folder, sync.Size()),
     ),
