@@ -104,6 +104,7 @@ class OfflineRules:
 
     def __init__(self, state: SiteState) -> None:
         self._state = state
+        self._lines: dict[_Groups, _Line] = {}
 
     def list_of(self, lock: Lock) -> OfflineList:
         """Return a lock's list.
@@ -111,17 +112,16 @@ class OfflineRules:
         Explicit credentials come first, then PINs, each in the order of ``first_in_line``. Of the
         PINs as many as the lock has slots stand in line. Whoever fits is listed.
         """
-        here = self._here(lock.id)
+        line = self._line_at(lock.id)
         room = _Room(lock)
-        explicit, pins = self._candidates(here)
-        for held in explicit:
-            room.take(held, self.grants_of(held, here))
+        for held, grants in line.explicit:
+            room.take(held, grants)
         if not lock.door.keypad:
-            return room.filled({held.credential.id: Unlisted.NO_KEYPAD for held in pins})
-        left_out = {held.credential.id: Unlisted.NO_SLOT for held in pins[lock.capacity :]}
-        for held in pins[: lock.capacity]:
-            room.take(held, self.grants_of(held, here))
-        return room.filled(left_out)
+            return room.filled({held.credential.id: Unlisted.NO_KEYPAD for held in line.pins})
+        for held in line.pins[: lock.capacity]:
+            room.take(held, self.grants_of(held, line.groups))
+        late = line.pins[lock.capacity :]
+        return room.filled({held.credential.id: Unlisted.NO_SLOT for held in late})
 
     def require_room(self, lock: Lock, *, name: str) -> None:
         """Refuse a state in which a lock has no room for all its explicit credentials.
@@ -130,20 +130,18 @@ class OfflineRules:
             OfflineListFull: It names lock, limit and usage.
             OfflineSchedulesFull: Likewise.
         """
-        here = self._here(lock.id)
-        explicit, _ = self._candidates(here)
-        grants = [grant for held in explicit for grant in self.grants_of(held, here)]
-        if len(grants) > lock.capacity:
+        line = self._line_at(lock.id)
+        if line.slots > lock.capacity:
             raise OfflineListFull(
                 f"The lock {name} holds {lock.capacity} credentials for offline use, and this "
-                f"would make {len(grants)}. Take offline access from a credential that opens this "
+                f"would make {line.slots}. Take offline access from a credential that opens this "
                 "lock, or the lock out of a group.",
                 lock_id=lock.id,
                 limit=lock.capacity,
-                used=len(grants),
+                used=line.slots,
                 remedy="revoke_offline_access",
             )
-        used = len(OfflineList(grants=tuple(grants), left_out={}).schedules)
+        used = len(line.schedules)
         if used > SCHEDULES_MAX:
             raise OfflineSchedulesFull(
                 f"The lock {name} can keep {SCHEDULES_MAX} different schedules for offline use, "
@@ -166,7 +164,7 @@ class OfflineRules:
         person_id = held.credential.person_id
         if not self._state.people[person_id].subscribed:
             return Unlisted.PERSON_UNSUBSCRIBED
-        here = self._here(lock.id)
+        here = self._groups.get(lock.id, ())
         if not any(person_id in group.person_ids for group in here):
             return Unlisted.NO_ACCESS_TO_LOCK
         return None if self.grants_of(held, here) else Unlisted.NEVER_VALID
@@ -207,26 +205,36 @@ class OfflineRules:
         schedules = frozenset(self._state.schedule_of(group) for group in groups)
         return None if _ALWAYS in schedules else schedules
 
-    def _here(self, lock_id: LockId) -> list[Group]:
-        return self._groups.get(lock_id, [])
+    def _line_at(self, lock_id: LockId) -> "_Line":
+        """Return who stands in line at a lock; locks of the same groups have the same line."""
+        groups = self._groups.get(lock_id, ())
+        if groups not in self._lines:
+            self._lines[groups] = self._line(groups)
+        return self._lines[groups]
 
-    def _candidates(
-        self, here: Iterable[Group]
-    ) -> tuple[list[HeldCredential], list[HeldCredential]]:
-        """Return explicit credentials and PINs of the people of these groups, first in line first.
-
-        A credential that has no right is no candidate.
-        """
-        explicit: list[HeldCredential] = []
-        pins: list[HeldCredential] = []
-        for person_id in frozenset().union(*(group.person_ids for group in here)):
-            if self._state.people[person_id].subscribed:
-                for held in self._held.get(person_id, ()):
-                    is_pin = held.credential.kind is CredentialKind.PIN
-                    (pins if is_pin else explicit).append(held)
-        explicit.sort(key=self.first_in_line)
-        pins.sort(key=self.first_in_line)
-        return explicit, pins
+    def _line(self, groups: "_Groups") -> "_Line":
+        held = [
+            held
+            for person_id in frozenset().union(*(group.person_ids for group in groups))
+            if self._state.people[person_id].subscribed
+            for held in self._held.get(person_id, ())
+        ]
+        held.sort(key=self.first_in_line)
+        pins = [each for each in held if each.credential.kind is CredentialKind.PIN]
+        explicit = [
+            (each, self.grants_of(each, groups))
+            for each in held
+            if each.credential.kind is not CredentialKind.PIN
+        ]
+        return _Line(
+            groups=groups,
+            explicit=explicit,
+            pins=pins,
+            slots=sum(len(grants) for _, grants in explicit),
+            schedules=frozenset().union(
+                *(grant.schedules or () for _, grants in explicit for grant in grants)
+            ),
+        )
 
     def first_in_line(self, held: HeldCredential) -> tuple[datetime, PersonId, CredentialId]:
         """Return what orders candidates: the earliest subscribed person, then ids."""
@@ -234,12 +242,12 @@ class OfflineRules:
         return person.subscribed_at or EPOCH, person.id, held.credential.id
 
     @cached_property
-    def _groups(self) -> Mapping[LockId, list[Group]]:
+    def _groups(self) -> Mapping[LockId, "_Groups"]:
         groups: defaultdict[LockId, list[Group]] = defaultdict(list)
         for group in self._state.groups:
             for lock_id in group.lock_ids:
                 groups[lock_id].append(group)
-        return groups
+        return {lock_id: tuple(several) for lock_id, several in groups.items()}
 
     @cached_property
     def _held(self) -> Mapping[PersonId, list[HeldCredential]]:
@@ -250,6 +258,20 @@ class OfflineRules:
             if (held.offline or is_pin) and not held.credential.blocked:
                 held_by[held.credential.person_id].append(held)
         return held_by
+
+
+_Groups = tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """Who could be on the lists of the locks of some groups; nobody here is without a right."""
+
+    groups: _Groups
+    explicit: list[tuple[HeldCredential, tuple[OfflineGrant, ...]]]
+    pins: list[HeldCredential]
+    slots: int  # that the explicit ones take
+    schedules: frozenset[Schedule]  # likewise
 
 
 class _Room:

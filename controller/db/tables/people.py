@@ -67,8 +67,15 @@ credentials: Final = Table(
         "ix_credentials_offline",
         "site_id",
         "person_id",
-        sqlite_where=text("offline"),
+        sqlite_where=text("offline = 1"),  # as statements have it
         postgresql_where=text("offline"),
+    ),
+    Index(
+        "ix_credentials_pins",
+        "site_id",
+        "person_id",
+        sqlite_where=text("kind = 'pin'"),
+        postgresql_where=text("kind = 'pin'"),
     ),
 )
 

@@ -216,6 +216,23 @@ async def test_ends_are_those_from_before_the_edit(site: Site) -> None:
     assert {until for each in ways(found).values() for until in each.values()} == {later}
 
 
+async def test_the_latest_end_that_was_not_taken_back_everywhere_counts(site: Site) -> None:
+    """A tag without an end gets one and is then blocked: who heard of neither knows of no end."""
+    tag = CredentialId(name("tag", 0, PLAIN))
+    async with site.ground.db.write() as tx:
+        await revoke_credential(tx, SITE, tag, now=site.ground.clocks.calendar)
+        end = update(credentials).where(credentials.c.id == tag)
+        await tx.execute(end.values(ends_at=NOW + timedelta(days=1)))
+        person = Touched.people(name("person", 0, PLAIN))
+        await Sync(site.ground.bus).request_revision(tx, SITE, person)
+    await site.revoke(PLAIN)
+
+    blocked, shortened = await site.revocations()
+
+    assert ways(blocked) == ways(shortened)
+    assert {each[Way.HUB] for each in ways(blocked).values()} == {ENDS + GRACE}
+
+
 async def test_a_lock_where_the_right_lasts_is_left_out(site: Site) -> None:
     """Leaving one of two groups takes nothing where the other has the same lock."""
     other = {"site_id": SITE, "group_id": "9" * 32}

@@ -448,8 +448,15 @@ def upgrade() -> None:
             "ix_credentials_offline",
             ["site_id", "person_id"],
             unique=False,
-            sqlite_where=sa.text("offline"),
+            sqlite_where=sa.text("offline = 1"),
             postgresql_where=sa.text("offline"),
+        )
+        batch_op.create_index(
+            "ix_credentials_pins",
+            ["site_id", "person_id"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'pin'"),
+            postgresql_where=sa.text("kind = 'pin'"),
         )
         batch_op.alter_column(
             "kind",
