@@ -24,8 +24,8 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Benchmark]]] = {
         "Deciding at a hub that knows 50,000 people",
         lambda folder: decision.measure(folder, decision.Size()),
     ),
-    "edits": (
-        "Telling 50 hubs of an edit",
+    "sync": (
+        "Compiling an edit for 50 hubs",
         lambda folder: sync.measure(folder, sync.Size()),
     ),
     "edits": (
