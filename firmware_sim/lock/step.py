@@ -69,7 +69,7 @@ def boot(
     state = LockState(
         identity=identity,
         calendar=calendar.booted(mark, instant),
-        told_ms=mark.calendar_ms if mark else 0,
+        told_ms=mark.calendar_ms - 1 if mark else 0,  # a hub may tell the mark's own instant
         log=log.restored(
             log_epoch,
             wire.decode(Freed, held["freed"]) if "freed" in held else Freed(),

@@ -12,6 +12,7 @@ from firmware_sim.lock.door import PATIENCE_S
 from firmware_sim.lock.offline import Opens, Refuses, decide_offline
 from firmware_sim.lock.state import Opening
 from firmware_sim.lock.step import boot
+from gateway.protocol import frames
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import Holiday, OfflineGrant, Times, Window
 from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person, weekly
@@ -371,6 +372,24 @@ def test_an_old_time_is_not_taken_again() -> None:
         made.world.run(10)
 
     assert made.lock.now.calendar.at_s(made.world.instant()) == before_s + 600
+
+
+def test_the_time_of_the_mark_itself_is_taken() -> None:
+    """A battery is changed in the very instant of the mark: the lock knows the time again."""
+    made = scene()
+    while "mark" not in made.lock.flash.read():
+        made.world.run(0.5)
+    made.lock.has_radio = False
+    made.world.power_off(made.lock)
+    made.world.power_on(made.lock)
+    time = frames.Time(calendar_ms=int(made.world.calendar_s * 1000), speed=1)
+    link = made.lock.now.link
+    assert link is not None
+    frame = frames.protect(time, lock_id=made.cloud.lock_id(made.lock.name), link_key=link.key)
+
+    made.replay(made.lock, [frames.encode(frame)])
+
+    assert made.lock.now.calendar.trusted
 
 
 def test_a_quiet_hub_costs_no_patience() -> None:
