@@ -213,12 +213,13 @@ class Pods:
         await self._changes.begin(tx, actor, right, site_id, now=now)
         pod = await repository.pod(tx, site_id, pod_id)
         person = await person_of_site(tx, site_id, person_id)
-        await revoke_people(
-            tx, site_id, [person.id], now=now, lock_ids=await repository.locks_in(tx, pod)
-        )
-        if await repository.take_people(tx, pod, [person.id]):
-            touched = Touched.people(person.id)
-            await self._end(tx, actor, "pod_left", pod, now=now, touched=touched)
+        if person.id not in {one.person_id for one in await repository.people_in(tx, pod)}:
+            return
+        locks = await repository.locks_in(tx, pod)
+        await revoke_people(tx, site_id, [person.id], now=now, lock_ids=locks)
+        await repository.take_people(tx, pod, [person.id])
+        touched = Touched.people(person.id)
+        await self._end(tx, actor, "pod_left", pod, now=now, touched=touched)
 
     async def put_lock(
         self,
@@ -270,11 +271,13 @@ class Pods:
         await self._changes.begin(tx, actor, Action.MANAGE_ACCESS, site_id, now=now)
         pod = await repository.pod(tx, site_id, pod_id)
         lock = await lock_of_site(tx, site_id, lock_id)
+        if lock.id not in await repository.locks_in(tx, pod):
+            return
         members = [one.person_id for one in await repository.people_in(tx, pod)]
         await revoke_people(tx, site_id, members, now=now, lock_ids=[lock.id])
-        if await repository.take_lock(tx, pod, lock.id):
-            touched = Touched.locks(lock.id)
-            await self._end(tx, actor, "pod_lost_lock", pod, now=now, touched=touched)
+        await repository.take_lock(tx, pod, lock.id)
+        touched = Touched.locks(lock.id)
+        await self._end(tx, actor, "pod_lost_lock", pod, now=now, touched=touched)
 
     async def _begin(
         self,
