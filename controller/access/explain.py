@@ -1,7 +1,9 @@
 """Why a person may or may not open a lock, now and until when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -92,23 +94,7 @@ async def why(
         site=site,
         within=Span(starts_at=at, ends_at=at + FORESIGHT),
     )
-    # What is not usable, hubs do not know.
-    cases = [(one, presented(one) if one.usable else None) for one in held]
-    decisions = [door.decision(credential) for _, credential in cases]
-    openings = merged(span for _, credential in cases for span in door.openings(credential))
-    return Why(
-        decision=furthest(decisions or [door.decision(None)]),
-        outlook=Outlook.of(openings, door.within),
-        credentials=tuple(
-            ExplainedCredential(
-                credential=one,
-                decision=door.decision(credential),
-                outlook=Outlook.of(door.openings(credential), door.within),
-            )
-            for one, credential in cases
-        ),
-        rights=tuple(door.explained(right) for right in rights),
-    )
+    return door.explained(held, rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +108,24 @@ class _Door:
     holidays: tuple[Holiday, ...]
     site: Entitlements
     within: Span
+
+    def explained(self, held: Sequence[SiteCredential], rights: Sequence[Right]) -> Why:
+        """Return what each credential and each group does, and what comes of it."""
+        # What is not usable, hubs do not know.
+        cases = [(one, presented(one) if one.usable else None) for one in held]
+        decisions = [self.decision(credential) for _, credential in cases]
+        openings = [self.openings(credential) for _, credential in cases]
+        return Why(
+            decision=furthest(decisions or [self.decision(None)]),
+            outlook=Outlook.of(merged(chain.from_iterable(openings)), self.within),
+            credentials=tuple(
+                ExplainedCredential(
+                    credential=one, decision=decision, outlook=Outlook.of(spans, self.within)
+                )
+                for one, decision, spans in zip(held, decisions, openings, strict=True)
+            ),
+            rights=tuple(self.given(right) for right in rights),
+        )
 
     def decision(self, credential: Credential | None) -> Decision:
         """Return what happens at the start of the span; None: an unknown credential."""
@@ -149,7 +153,7 @@ class _Door:
             holidays=self.holidays,
         )
 
-    def explained(self, right: Right) -> ExplainedRight:
+    def given(self, right: Right) -> ExplainedRight:
         """Return what a group gives by itself."""
         group, holidays = right.group, self.holidays
         return ExplainedRight(
