@@ -170,12 +170,14 @@ class Departures:
         now is the empty one.
         """
         found = await tx.execute(
-            select(locks).where(
+            select(locks)
+            .where(
                 locks.c.site_id.in_({site_id for site_id, _ in places}),
                 locks.c.hub_id.in_({hub_id for _, hub_id in places}),
                 locks.c.released_at.is_not(None),
                 locks.c.list_confirmed == locks.c.list_wanted,
             )
+            .with_for_update(skip_locked=True)  # somebody frees it by force at this moment
         )
         gone = [repository.to_lock(row) for row in found]
         for lock in gone:

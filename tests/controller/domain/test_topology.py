@@ -20,6 +20,7 @@ from controller.domain.topology import (
     require_place,
     require_room_for_lock,
 )
+from gateway.protocol import messages
 
 NAMES = [RepeaterId(name) for name in "abcdefgh"]
 MAYBE = st.one_of(st.none(), st.sampled_from(NAMES))
@@ -76,6 +77,11 @@ def test_a_refusal_says_what_the_most_is() -> None:
     assert repeaters.value.facts == {"limit": 6, "used": 6, "remedy": "add_hub"}
     assert locks.value.facts == {"limit": 16, "used": 16, "remedy": "add_hub"}
     require_room_for_lock(LOCKS_PER_HUB_MAX - 1, hub_name="Lobby")
+
+
+def test_the_cloud_and_the_link_agree_on_how_many_locks_a_hub_serves() -> None:
+    """Nothing is registered that no manifest can name."""
+    assert messages.LOCKS_PER_HUB_MAX == LOCKS_PER_HUB_MAX
 
 
 def test_a_chain_moves_with_all_that_hangs_on_it() -> None:

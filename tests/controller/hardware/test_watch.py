@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from controller.db.tables.activity import incidents
 from controller.db.tables.hardware import hubs, locks
-from controller.hardware.watch import LASTS_S, LOOK_S, Watch
+from controller.hardware.watch import LOOK_S, Watch
 from controller.sync import repository as sync
 from tests.controller.ground import Audience
 from tests.controller.hardware.building import Building, built
@@ -74,7 +74,7 @@ async def test_a_hub_that_stays_away_is_one_incident(ground: Ground, guard: Guar
     await presence(ground, hub, online=False)
     went_at = ground.calendar.at
 
-    await guard.wait(LASTS_S - LOOK_S)
+    await guard.wait(55)
     assert await guard.found() == []
     await guard.wait(600)
     assert await guard.found() == [("hub_offline", False)]
@@ -94,7 +94,7 @@ async def test_a_line_that_flaps_makes_no_flood(ground: Ground, guard: Guard) ->
 
     for _ in range(100):
         await presence(ground, hub, online=False)
-        await guard.wait(LASTS_S - 10)
+        await guard.wait(55)
         await presence(ground, hub, online=True)
         await guard.wait(1)
 
@@ -215,7 +215,7 @@ async def test_a_revocation_that_no_lock_confirms_is_an_incident(
     assert await guard.found() == []  # the lock lacks a setting, which takes nobody's right
     await ground.leave(group, "people", pia)
     await building.pass_by(5)
-    await guard.wait(LASTS_S)
+    await guard.wait(60)
     assert await guard.found() == []
     await guard.wait(LOOK_S)
 
