@@ -6,7 +6,7 @@ was touched. What a hub is told is compared with all rows of its site, read by t
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,9 +31,14 @@ from controller.db.tables.hardware import hubs, locks
 from controller.db.tables.people import credentials, people
 from controller.delivery.items import Secrets
 from controller.delivery.service import Delivery
-from controller.domain.ids import SiteId
+from controller.domain.ids import LockId, SiteId
+from controller.domain.instants import to_seconds
+from controller.domain.site_state import SiteState
 from controller.keys import Keys
 from controller.threads import PoolThreads
+from gateway.protocol import sections
+from gateway.protocol.messages import SectionKind
+from gateway.protocol.sections import OfflineList, Section
 from tests.conftest import IN_CI
 from tests.controller.delivery import states
 from tests.controller.site_rows import site_state
@@ -61,6 +66,18 @@ TABLES: Final = {
 AGREEMENT: Final = X25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
 
 
+def rights(site: SiteState, lock_id: LockId) -> set[bytes]:
+    """The credentials that may open a lock at some time."""
+    here = [group for group in site.groups if lock_id in group.lock_ids]
+    return {
+        held.digest
+        for held in site.credentials
+        if not held.credential.blocked
+        and site.people[held.credential.person_id].subscribed
+        and any(held.credential.person_id in group.person_ids for group in here)
+    }
+
+
 class Edits(RuleBasedStateMachine):
     """One site with two hubs, and whatever its admin can do to it."""
 
@@ -68,6 +85,7 @@ class Edits(RuleBasedStateMachine):
     served: Whole
     keys: Keys
     threads: PoolThreads
+    before: tuple[SiteState, datetime] | None = None
 
     @initialize()
     def begin(self) -> None:
@@ -307,6 +325,22 @@ class Edits(RuleBasedStateMachine):
             expected = states.compile_hub(site, held.hub, secrets)
             assert states.opened(anew) == expected
             assert states.opened(held) == expected
+            for lock_id, section in held.lists.items():
+                self.require_forgotten(LockId(lock_id), section, site)
+        self.before = site, self.served.clocks.at
+
+    def require_forgotten(self, lock_id: LockId, section: Section, site: SiteState) -> None:
+        """Whoever had a right at a lock when it was looked at last and has none must be forgotten.
+
+        By name, or because of an instant since then.
+        """
+        if self.before is None:
+            return
+        was, then = self.before
+        (told,) = sections.read(SectionKind.OFFLINE_LIST, section.data)
+        assert isinstance(told, OfflineList)
+        if told.purge_before_s is None or told.purge_before_s <= to_seconds(then):
+            assert rights(was, lock_id) - rights(site, lock_id) <= set(told.purge)
 
     # ------------------------------------------------------------------ how
 
@@ -421,7 +455,7 @@ def edits(database_url: str, tmp_path: Path) -> Iterator[type[Edits]]:
         runner.run(serving.__aexit__(None, None, None))
 
 
-@pytest.mark.invariant("A8", "E4")
+@pytest.mark.invariant("A1", "A8", "E4")
 def test_each_edit_reaches_whoever_it_is_about(edits: type[Edits]) -> None:
     """One edit of each kind at a site that has one of everything, and all is compared after it."""
     site = edits()
@@ -487,7 +521,7 @@ def _each_kind(site: Edits) -> Iterator[Callable[[], None]]:
     yield lambda: site.delete_group(0)
 
 
-@pytest.mark.invariant("A8", "E4")
+@pytest.mark.invariant("A1", "A8", "E4")
 def test_edit_by_edit_and_from_nothing_are_the_same_bytes(edits: type[Edits]) -> None:
     """After any edits, whoever was asked when: each hub's state is what the rows say now.
 
