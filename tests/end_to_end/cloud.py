@@ -6,7 +6,7 @@ import secrets
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,6 +82,27 @@ class Client:
     async def put(self, path: str) -> None:
         """Put something somewhere."""
         await self.call("PUT", path)
+
+    async def edit(self, path: str, body: object) -> Any:
+        """Read something, edit it, and return it as it is then."""
+        etag = (await self.ask("GET", path)).etag
+        answer = await self.ask("PATCH", path, body, etag=etag)
+        assert answer.status < 400, (path, answer)
+        return answer.body
+
+    async def events(self, path: str, *, after: int = 0) -> AsyncIterator[tuple[int, str, Any]]:
+        """Listen to a stream of events: the number, the kind and the facts of each."""
+        headers = {"Authorization": f"Bearer {self.token}", "Last-Event-ID": str(after)}
+        async with self.cloud.http.get(f"{self.cloud.url}/api/v1{path}", headers=headers) as stream:
+            assert stream.status == 200, await stream.text()
+            fields: dict[str, str] = {}
+            async for line in stream.content:
+                name, colon, value = line.decode().rstrip("\n").partition(": ")
+                if colon:
+                    fields[name] = value
+                elif "data" in fields:
+                    yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+                    fields = {}
 
 
 class Cloud:
@@ -201,20 +222,29 @@ class Hardware:
 
     async def say(self, line: str) -> dict[str, Any]:
         """Say a line to it and return the facts of its answer."""
-        reader, writer = await asyncio.open_unix_connection(self.state / "control.sock")
-        try:
-            writer.write(line.encode() + b"\n")
-            async with asyncio.timeout(SAY_PATIENCE_S):
-                answer = json.loads(await reader.readline())
-        finally:
-            writer.close()
+        answer = await self.ask(line)
         assert answer["ok"], (line, answer["text"])
         facts: dict[str, Any] = answer["facts"]
         return facts
 
+    async def ask(self, line: str) -> dict[str, Any]:
+        """Say a line to it and return its answer, also when it cannot be done."""
+        reader, writer = await asyncio.open_unix_connection(self.state / "control.sock")
+        try:
+            writer.write(line.encode() + b"\n")
+            async with asyncio.timeout(SAY_PATIENCE_S):
+                answer: dict[str, Any] = json.loads(await reader.readline())
+                return answer
+        finally:
+            writer.close()
+
     async def tap(self, lock: str, tag: str) -> str:
         """Hold a tag to a lock; return what comes of it, and why if it stays shut."""
-        facts = await self.say(f"tap {lock} {tag}")
+        return await self.present(f"tap {lock} {tag}")
+
+    async def present(self, line: str) -> str:
+        """Let somebody try a lock; return what comes of it, and why if it stays shut."""
+        facts = await self.say(line)
         return ": ".join(filter(None, (facts["kind"], facts["reason"])))
 
     async def taps(self, tag: str, locks: Sequence[str] = LOCKS) -> dict[str, str]:
@@ -277,12 +307,22 @@ class Site:
 
     async def give_tag(self, name: str, tag: str, *, offline: bool) -> str:
         """Add a person with a tag who may open every lock; return the credential's path."""
-        person = await self.owner.post(f"{self.path}/people", {"name": name, "subscribed": True})
-        await self.owner.put(f"{self.path}/access-groups/{self.group}/people/{person['id']}")
-        credentials = f"{self.path}/people/{person['id']}/credentials"
+        credentials = f"{await self.add_person(name)}/credentials"
         tag_out = await self.owner.post(credentials, {"number": tag, "offline": offline})
-        self.person_ids[name] = person["id"]
         return f"{credentials}/{tag_out['id']}"
+
+    async def add_person(self, name: str, *, email: str | None = None) -> str:
+        """Add a person who may open every lock; return the person's path."""
+        person = await self.owner.post(
+            f"{self.path}/people", {"name": name, "email": email, "subscribed": True}
+        )
+        await self.owner.put(f"{self.path}/access-groups/{self.group}/people/{person['id']}")
+        self.person_ids[name] = person["id"]
+        return f"{self.path}/people/{person['id']}"
+
+    def lock_path(self, lock: str) -> str:
+        """Where the API has a lock."""
+        return f"{self.path}/locks/{self.lock_ids[lock]}"
 
     async def end(self) -> None:
         """Let the operator end the subscription now."""
