@@ -3,17 +3,25 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from controller.db.tables.accounts import accounts, site_roles
 from controller.db.tables.records import audit_records
 from controller.domain.roles import Action
-from controller.sites import custom_roles
-from controller.sites import roles as roles_service
+from controller.sites.custom_roles import ROLES_MAX
+from controller.sites.roles import HOLDERS_MAX
 from tests.controller.sites.place import released
 from tests.controller.subscriptions.served import Served
+from tests.controller.subscriptions.world import NOON
 
 ABSENT = "0" * 32
+READ = ["site:read"]
 READS = ["people:read", "access:read"]
+
+
+def ids(name: str) -> str:
+    """Return an id made of a name."""
+    return name.encode().hex().ljust(32, "0")
 
 
 async def test_a_user_becomes_an_admin_and_nothing(served: Served) -> None:
@@ -256,30 +264,42 @@ async def test_names_of_roles_are_told_apart(served: Served) -> None:
 
 
 @pytest.mark.invariant("C3")
-async def test_a_site_has_so_many_roles_and_holders(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_site_has_fifty_roles_of_its_own(served: Served) -> None:
     """The last place is taken once, also by two at once; then the limit is named."""
     here = await released(served)
-    monkeypatch.setattr(custom_roles, "ROLES_MAX", 2)
-    monkeypatch.setattr(roles_service, "HOLDERS_MAX", 2)
-    await here.custom_role(name="first")
-    await here.join("adam", "user")
-    grant = {"email": "ivy@example.org", "seconds": 60}
+    for number in range(ROLES_MAX - 1):
+        await here.custom_role(name=f"Role {number}")
 
     answers = await asyncio.gather(
         *(
-            here.ask(
-                "POST", "/custom-roles", {"name": name, "rights": ["site:read"]}, token=here.owner
-            )
-            for name in ("second", "third")
+            here.ask("POST", "/custom-roles", {"name": name, "rights": READ}, token=here.owner)
+            for name in ("one", "other")
         )
     )
-    full, refused = await here.ask("POST", "/installer-grants", grant, token=here.owner)
 
     assert sorted(status for status, _ in answers) == [201, 409]
-    assert {answer.get("code") for _, answer in answers} == {None, "too_many_roles"}
-    assert (full, refused["code"], refused["facts"]["limit"]) == (409, "too_many_role_holders", 2)
+    refused = next(answer for status, answer in answers if status == 409)
+    assert (refused["code"], refused["facts"]) == ("too_many_roles", {"limit": 50})
+
+
+@pytest.mark.invariant("C3")
+async def test_a_site_has_five_hundred_holders_of_roles(served: Served) -> None:
+    """Whoever would be one more is refused, and comes in when somebody has gone."""
+    here = await released(served)
+    names = [f"user{number}" for number in range(HOLDERS_MAX - 1)]
+    new = [{"id": ids(name), "email": f"{name}@example.org", "name": name} for name in names]
+    async with served.world.db.write() as tx:
+        await tx.execute(insert(accounts).values(password_hash="-", created_at=NOON), new)
+        held = {"site_id": here.site_id, "role": "user"}
+        await tx.execute(insert(site_roles), [held | {"account_id": one["id"]} for one in new])
+    grant = {"email": "ivy@example.org", "seconds": 60}
+
+    full, refused = await here.ask("POST", "/installer-grants", grant, token=here.owner)
+    await here.ask("DELETE", f"/roles/{ids('user7')}", token=here.owner)
+    fits, _ = await here.ask("POST", "/installer-grants", grant, token=here.owner)
+
+    assert (full, refused["code"], refused["facts"]["limit"]) == (409, "too_many_role_holders", 500)
+    assert fits == 201
 
 
 async def test_everybody_reads_what_rights_there_are(served: Served) -> None:
