@@ -222,6 +222,7 @@ class LockState:
     silence: Silence = Silence()
     greeting: Greeting | None = None
     enrolment: Enrolment | None = None
+    answered_s: float = 0.0  # when it last answered a TIME
     keypad_until_s: float = 0.0  # no code is tried before
     door: DoorWatch = DoorWatch()
 

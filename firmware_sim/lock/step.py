@@ -55,6 +55,7 @@ from gateway.protocol.sealing import LockTicket, Pairing
 
 M = TypeVar("M")
 
+ANSWER_PAUSE_S: Final = 1.0
 MARK_KEY: Final = "mark"  # outside every shelf: a factory reset does not set the calendar back
 
 
@@ -85,6 +86,7 @@ def boot(
         guard=_record(Guard, held.get(keypad.KEY)) or Guard(),
         alarms=_record(Alarms, held.get(sensors.KEY)) or Alarms(),
         occupant=_record(Occupant, held.get(locker.KEY)),
+        answered_s=instant.mono_s,  # by its first words
     )
     turn = Turn(_attached(state, held), instant)
     for key in flash:  # what a factory reset had no power left to delete
@@ -196,13 +198,20 @@ def _obey(turn: Turn[LockState], pin: Pin, message: frames.Message) -> None:
 
 
 def _take_time(turn: Turn[LockState], time: frames.Time) -> None:
-    """Set the calendar by a time that was never told before; answer the heartbeat."""
-    state = turn.state
-    if time.calendar_ms > state.told_ms:
+    """Set the calendar by a time that was never told before; answer the heartbeat.
+
+    A time that is not taken is answered once a second at most: a hub repeats it to a lock that does
+    not know the time, and so may anybody who has recorded it.
+    """
+    state, now_s = turn.state, turn.instant.mono_s
+    is_newer = time.calendar_ms > state.told_ms
+    if is_newer:
         told = state.calendar.told(time.calendar_ms, time.speed, turn.instant)
         turn.state = replace(state, calendar=told, told_ms=time.calendar_ms)
         _keep_time(turn)
-    radio.tell_state(turn)
+    if is_newer or now_s >= state.answered_s + ANSWER_PAUSE_S:
+        turn.state = replace(turn.state, answered_s=now_s)
+        radio.tell_state(turn)
 
 
 def _keep_time(turn: Turn[LockState]) -> None:

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware_sim.calendar import Mark
 from firmware_sim.flash import MemoryFlash
 from firmware_sim.inputs import Present
 from firmware_sim.lock.door import PATIENCE_S
 from firmware_sim.lock.offline import Opens, Refuses, decide_offline
 from firmware_sim.lock.state import Opening
 from firmware_sim.lock.step import boot
-from gateway.protocol import frames
+from firmware_sim.outputs import FlashWrite
+from gateway.protocol import frames, wire
 from gateway.protocol.messages import DenyReason, EntryKind
 from gateway.protocol.sections import Holiday, OfflineGrant, Times, Window
 from tests.firmware_sim.cloud import DAY, NOON, ident, offline_list, person, weekly
@@ -388,6 +390,24 @@ def test_the_time_of_the_mark_itself_is_taken() -> None:
     frame = frames.protect(time, lock_id=made.cloud.lock_id(made.lock.name), link_key=link.key)
 
     made.replay(made.lock, [frames.encode(frame)])
+
+    assert made.lock.now.calendar.trusted
+
+
+def test_a_lock_that_ran_ahead_waits_for_the_hub_without_chatter() -> None:
+    """It takes the time when the hub gets there; until then the two do not talk without end."""
+    made = scene()
+    made.world.run(30)
+    made.world.power_off(made.lock)
+    ahead = Mark(calendar_ms=int((made.world.calendar_s + 50) * 1000), speed=1)
+    made.lock.flash.apply([FlashWrite(key="mark", data=wire.encode(ahead))])
+    sent = len(made.lock.frames)
+
+    made.world.power_on(made.lock)
+    made.world.run(45)
+    assert not made.lock.now.calendar.trusted
+    assert len(made.lock.frames) <= sent + 10
+    made.world.run(30)
 
     assert made.lock.now.calendar.trusted
 
