@@ -206,7 +206,7 @@ def check_the_sum(made: Scene) -> int:
 
 
 @pytest.mark.invariant("L2", "L8")
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_a_lock_counted_is_stored_on_its_way_or_declared_lost(data: st.DataObject) -> None:
     """A ring of eight that turns over again and again while radio, line and acks come and go."""
