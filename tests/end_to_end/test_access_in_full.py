@@ -53,13 +53,8 @@ async def test_a_tag_is_enrolled_at_a_lock_and_opens_it(house: House) -> None:
     openings = await hardware.openings()
 
     assert await hardware.tap("1.1", GIA) == "denied_by_hub: unknown_credential"
-    begun = await site.owner.post(
-        f"{site.lock_path('1.1')}/enrolments", {"person_id": site.person_ids["Gia"]}
-    )
-    order = f"{site.path}/commands/{begun['id']}"
-    await until(lambda: has(site, order, state="done"), "the lock waits for a tag")
+    enrolment = await awaited(site, "1.1", "Gia")
     assert await hardware.tap("1.1", GIA) == "tag_enrolled"
-    enrolment = f"{site.lock_path('1.1')}/enrolments/{begun['id']}"
     await until(lambda: has(site, enrolment, state="enrolled"), "enrolled")
     await until(site.is_in_sync, "in sync")
 
@@ -67,6 +62,20 @@ async def test_a_tag_is_enrolled_at_a_lock_and_opens_it(house: House) -> None:
     assert await hardware.taps(GIA, ["1.1", "2.1"]) == dict.fromkeys(["1.1", "2.1"], BY_HUB)
     credential_id = (await site.owner.get(enrolment))["credential_id"]
     await until(lambda: was(site, "1.1", "opened_by_hub", credential_id), "its entry names the tag")
+
+
+async def test_a_tag_that_somebody_has_is_not_enrolled_again(house: House) -> None:
+    """A lock that waits for a tag opens to none, and who has it keeps it."""
+    site, hardware = house.site, house.site.hardware
+    await site.back_to_normal()
+    openings = await hardware.openings()
+
+    enrolment = await awaited(site, "2.1", "Ben")
+    assert await hardware.tap("2.1", ADA) == "tag_enrolled"
+    await until(lambda: has(site, enrolment, state="refused", refusal="tag_taken"), "refused")
+
+    assert await hardware.openings() == openings
+    assert await hardware.tap("2.1", ADA) == BY_HUB
 
 
 async def test_a_phone_opens_by_the_hub_and_by_the_list(house: House) -> None:
@@ -214,6 +223,15 @@ async def test_a_lock_behind_a_repeater_without_power_opens_by_its_list(house: H
 
     await hardware.say("power on stairs")
     await until(lambda: opens_by_hub(house, "1.1"), "the hub is asked again")
+
+
+async def awaited(site: Site, lock: str, name: str) -> str:
+    """Let a lock wait for a tag for somebody; return the enrolment's path once it does."""
+    enrolments = f"{site.lock_path(lock)}/enrolments"
+    begun = await site.owner.post(enrolments, {"person_id": site.person_ids[name]})
+    order = f"{site.path}/commands/{begun['id']}"
+    await until(lambda: has(site, order, state="done"), "the lock waits for a tag")
+    return f"{enrolments}/{begun['id']}"
 
 
 async def has(site: Site, path: str, **wanted: object) -> bool:
