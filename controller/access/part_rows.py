@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Select, and_, null, or_, select
+from sqlalchemy import Column, ColumnElement, Select, and_, null, or_, select, tuple_
 
 from controller.access.queries import to_credential, to_known, to_state_lock
 from controller.access.repository import to_schedule
@@ -24,6 +24,8 @@ from controller.domain.schedule import Schedule
 from controller.domain.site_state import Group, HeldCredential, Lock, Revoked
 from controller.sync.changes import in_batches
 from controller.sync.rights import WAYS
+
+ROWS_AT_ONCE: Final = 2_000
 
 _PERSONAL: Final = lockers.c.kind == "personal"
 
@@ -102,14 +104,21 @@ async def groups_by(tx: ReadSession, site_id: SiteId, ids: Collection[str]) -> d
 async def members_of(
     tx: ReadSession, site_id: SiteId, group_ids: Collection[str]
 ) -> dict[GroupId, set[PersonId]]:
-    """Return who is in some groups."""
+    """Return who is in some groups, read a page at a time."""
     found: defaultdict[GroupId, set[PersonId]] = defaultdict(set)
     for way in WAYS:
-        some = select(way.people_group.label("group_id"), way.people.c.person_id).where(
-            way.people.c.site_id == site_id
-        )
-        for row in await _rows(tx, some, way.people_group, group_ids):
-            found[row.group_id].add(row.person_id)
+        columns = way.people_group, way.people.c.person_id
+        some = select(way.people_group.label("group_id"), way.people.c.person_id)
+        some = some.where(way.people.c.site_id == site_id).order_by(*columns).limit(ROWS_AT_ONCE)
+        for batch in in_batches(group_ids):
+            page = list(await tx.execute(some.where(way.people_group.in_(batch))))
+            while page:
+                for row in page:
+                    found[row.group_id].add(row.person_id)
+                after = tuple_(*columns) > tuple_(page[-1].group_id, page[-1].person_id)
+                is_last = len(page) < ROWS_AT_ONCE
+                more = some.where(way.people_group.in_(batch), after)
+                page = [] if is_last else list(await tx.execute(more))
     return found
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.db.engine import Database, ReadSession
 from controller.delivery import repository
@@ -15,7 +16,7 @@ from controller.delivery.compile import HubState, Part
 from controller.delivery.items import Secrets
 from controller.delivery.parts import read_parts
 from controller.delivery.repository import Wanted
-from controller.delivery.seals import signed
+from controller.delivery.seals import all_signed, signed
 from controller.delivery.shelf import Shelf
 from controller.domain.ids import HubId, SiteId
 from controller.domain.instants import to_seconds
@@ -63,13 +64,9 @@ class Delivery:
             for hub in hubs
         ]
         lacking = [hub for hub in hubs if hub.revision_confirmed < hub.revision_wanted]
-        return [
-            *leases,
-            *(
-                signed(hub.hub.id, _manifest(hub, state), self._keys.signing)
-                for hub, state in await self._compiled(lacking, now=now)
-            ),
-        ]
+        ready = await self._compiled(lacking, now=now)
+        manifests = await self._threads.run(_manifests, ready, self._keys.signing) if ready else []
+        return [*leases, *manifests]
 
     async def sections(self, asks: Sequence[tuple[str, Ask]]) -> list[Downlink]:
         """Return the sections asked for that stand in the asking hub's own present manifest.
@@ -211,6 +208,13 @@ def lease(hub: Wanted, offline_grace: timedelta, *, now: datetime) -> Lease:
         serve_until_s=ends_at_s + grace_s,
         revision=hub.revision_wanted,
     )
+
+
+def _manifests(
+    ready: Sequence[tuple[Wanted, HubState]], key: Ed25519PrivateKey
+) -> Sequence[Downlink]:
+    """Return the signed manifests of many hubs; it belongs into a thread."""
+    return all_signed([(hub.hub.id, _manifest(hub, state)) for hub, state in ready], key)
 
 
 def _manifest(hub: Wanted, state: HubState) -> Manifest:
