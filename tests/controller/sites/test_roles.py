@@ -55,6 +55,23 @@ async def test_the_list_says_who_has_what(served: Served) -> None:
     assert "site:hand_over" in listed[1]["rights"]
 
 
+async def test_everybody_is_told_what_he_may_where(served: Served) -> None:
+    """Role and rights by site; a token's are those that its scopes leave."""
+    here = await released(served)
+    role_id = await here.custom_role("people:read", "people:manage", "doors:manage")
+    kay = await here.join("kay", role_id)
+    issued = {"name": "t", "scopes": ["people"]}
+    _, token = await served.ask("POST", "/tokens", issued, token=kay)
+
+    _, me = await served.ask("GET", "/me", token=kay)
+    _, program = await served.ask("GET", "/me", token=token["token"])
+
+    rights = ["doors:manage", "people:manage", "people:read", "site:read"]
+    mine = {"role": role_id, "rights": rights, "person_id": None}
+    assert me["site_roles"] == {here.site_id: mine}
+    assert program["site_roles"][here.site_id]["rights"] == ["people:manage", "people:read"]
+
+
 @pytest.mark.invariant("T1")
 async def test_only_an_account_of_the_site_is_given_a_role(served: Served) -> None:
     """Somebody who has nothing to do with the site is like somebody who is not there at all."""
