@@ -1,7 +1,8 @@
 """The offline lists that locks are to hold, and those that they may hold still.
 
 A list goes when a later one has been confirmed. Of those that were wanted since, and may have
-reached the lock without our hearing of it, the newest eight stay.
+reached the lock without our hearing of it, the first eight stay: a hub sends nothing more to a lock
+that it does not hear.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.db.engine import ReadSession, Session
@@ -70,7 +71,7 @@ async def want(tx: Session, site_id: SiteId, lists: Sequence[WantedList], *, now
             locks.c.hub_id == bindparam("its_hub"),
             is_current.exists(),
         )
-        .values(list_wanted=bindparam("its_hash")),
+        .values(list_wanted=bindparam("its_hash"), list_confirmed=_still_confirmed()),
         rows,
     )
     present = await _present(tx, site_id, [each.lock_id for each in lists])
@@ -101,8 +102,8 @@ async def want(tx: Session, site_id: SiteId, lists: Sequence[WantedList], *, now
 async def tidy(tx: Session, site_id: SiteId, lock_ids: Collection[str]) -> None:
     """Let go of the lists that some locks hold no longer."""
     for batch in in_batches(lock_ids):
-        newest_first = [offline_lists.c.compiled_at.desc(), offline_lists.c.hash]
-        place = func.row_number().over(partition_by=offline_lists.c.lock_id, order_by=newest_first)
+        oldest_first = [offline_lists.c.compiled_at, offline_lists.c.hash]
+        place = func.row_number().over(partition_by=offline_lists.c.lock_id, order_by=oldest_first)
         confirmed = offline_lists.alias()
         since = (
             select(confirmed.c.compiled_at)
@@ -147,6 +148,19 @@ async def tidy(tx: Session, site_id: SiteId, lock_ids: Collection[str]) -> None:
                 ),
                 gone,
             )
+
+
+def _still_confirmed() -> Any:
+    """Return what a lock has confirmed when it is to hold ``its_hash``.
+
+    If that is what it confirmed once and another was wanted since, nobody knows whether it has got
+    the other. Its hub tells.
+    """
+    its_hash = bindparam("its_hash", type_=locks.c.list_wanted.type)
+    is_doubtful = and_(
+        locks.c.list_confirmed == its_hash, locks.c.list_wanted.is_distinct_from(its_hash)
+    )
+    return case((is_doubtful, null()), else_=locks.c.list_confirmed)
 
 
 async def _present(tx: Session, site_id: SiteId, lock_ids: Collection[str]) -> dict[str, Any]:

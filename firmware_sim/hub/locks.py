@@ -122,7 +122,9 @@ def hear_state(turn: Turn[HubState], link: LockLink, told: frames.State) -> None
         data = str(told.log_epoch).encode()
         turn.emit(FlashWrite(key=f"lock/{lock_id.hex()}", data=data))
     confirmed = _confirmed(turn.state.access, link, told)
-    _set(turn, replace(link, state=told, log_epoch=told.log_epoch, confirmed=confirmed))
+    is_unsure = link.is_unsure and _may_be_overtaken(turn, link, told)
+    link = replace(link, state=told, log_epoch=told.log_epoch)
+    _set(turn, replace(link, confirmed=confirmed, is_unsure=is_unsure))
     if not told.clock_trusted and turn.state.calendar.trusted:
         calendar = turn.state.calendar
         time = frames.Time(calendar_ms=calendar.at_ms(turn.instant), speed=calendar.speed)
@@ -148,7 +150,8 @@ def configure(turn: Turn[HubState], lock_id: bytes) -> None:
         content=link.content,
         at_s=turn.instant.mono_s,
     )
-    _set(turn, replace(link, configured=configured))
+    # Heard or not, from here on nobody knows what the lock holds, until it tells.
+    _set(turn, replace(link, configured=configured, confirmed=None, is_unsure=True))
     message = frames.Configure(
         epoch=access.epoch,
         revision=access.revision,
@@ -172,7 +175,7 @@ def status_of(link: LockLink) -> LockStatus:
         online=link.online,
         paired=link.log_epoch is not None,
         log_epoch=link.log_epoch or 0,
-        list_hash=link.state.list_hash if link.state else None,
+        list_hash=link.state.list_hash if link.state and not link.is_unsure else None,
         battery=link.state.battery if link.state else None,
         mode=link.state.mode if link.state else None,
     )
@@ -183,6 +186,16 @@ def send(turn: Turn[HubState], lock_id: bytes, message: frames.Message) -> None:
     link_key = turn.state.locks[lock_id].link_key
     frame = frames.protect(message, lock_id=lock_id, link_key=link_key)
     turn.emit(RadioSend(data=frames.encode(frame)))
+
+
+def _may_be_overtaken(turn: Turn[HubState], link: LockLink, told: frames.State) -> bool:
+    """Return whether a lock may have said this before it heard what was sent to it last."""
+    sent = link.configured
+    return (
+        sent is not None
+        and (told.epoch, told.revision) < (sent.epoch, sent.revision)
+        and turn.instant.mono_s - sent.at_s < CONFIGURE_AGAIN_S
+    )
 
 
 def _confirmed(access: Access, link: LockLink, told: frames.State) -> bytes | None:

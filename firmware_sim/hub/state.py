@@ -112,6 +112,7 @@ class LockLink:
     link_key: bytes
     content: bytes  # digest of what CONFIGURE would bring, revision aside
     confirmed: bytes | None = None  # content that the lock is known to hold; not in flash
+    is_unsure: bool = False  # configured since it last told its state; not in flash
     configured: Configured | None = None  # as CONFIGURE was last sent; not in flash
     log_epoch: int | None = None  # None until the lock has ever been heard
     state: frames.State | None = None  # as the lock last said; not in flash

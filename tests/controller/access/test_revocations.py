@@ -44,6 +44,11 @@ class Site:
         """The hubs."""
         return [self.ground.hub(0, number) for number in (0, 1)]
 
+    @property
+    def passed(self) -> timedelta:
+        """How long it has been."""
+        return self.ground.clocks.calendar - NOW
+
     def pass_by(self, passed: timedelta) -> datetime:
         """Let time pass and return the instant."""
         self.ground.clocks.calendar += passed
@@ -284,6 +289,25 @@ async def test_a_list_that_nobody_kept_may_name_anybody(site: Site) -> None:
         await site.hear(hub, locks_too=[])
 
     assert {each[Way.LIST] for each in ways(await site.one()).values()} == {None}
+
+
+async def test_a_list_that_the_lock_may_have_got_unheard_counts(site: Site) -> None:
+    """One that was wanted before the lock fell silent, however many have been wanted since."""
+    for number, offline in ((PLAIN, True), (PLAIN, False), *((2, n % 2 == 0) for n in range(12))):
+        person = name("person", 0, number)
+        async with site.ground.db.write() as tx:
+            tag = update(credentials).where(credentials.c.person_id == person)
+            await tx.execute(tag.values(offline=offline, ends_at=ENDS + site.passed))
+            await Sync(site.ground.bus).request_revision(tx, SITE, Touched.people(person))
+        site.pass_by(MINUTE)
+        await site.hear(site.hubs[0], locks_too=[1])
+    await site.revoke(PLAIN)
+    for hub in site.hubs:
+        await site.hear(hub, locks_too=[1])
+
+    found = ways(await site.one())
+
+    assert Way.LIST in found[lock(site, 0, 0)]
 
 
 async def test_a_lock_that_has_left_is_judged_no_more(site: Site) -> None:

@@ -44,11 +44,30 @@ class Site:
 
     @property
     def has_confirmed(self) -> bool:
-        """Whether the lock is known to hold the list that was compiled for the revocation."""
+        """Whether hub and lock are known to hold what was compiled for the revocation."""
+        return self.hub_confirmed_s is not None and self.holds_what_is_wanted
+
+    @property
+    def holds_what_is_wanted(self) -> bool:
+        """Whether the lock is known to hold the newest list."""
         status = self.scene.cloud.statuses[self.scene.hub.identity.hub_id]
         (lock,) = status.locks
-        wanted = hashlib.sha256(self.lists[-1]).digest()
-        return self.hub_confirmed_s is not None and lock.list_hash == wanted
+        return lock.list_hash == hashlib.sha256(self.wanted).digest()
+
+    @property
+    def wanted(self) -> bytes:
+        """The newest list."""
+        plan = self.scene.cloud.plans[self.scene.hub.identity.hub_id]
+        wanted = plan.lists[self.scene.lock.name]
+        return sections.build(SectionKind.OFFLINE_LIST, (wanted,)).data
+
+    def grant(self, *grants: OfflineGrant) -> None:
+        """Let the lock hold these grants and no others."""
+        plan = self.scene.cloud.plans[self.scene.hub.identity.hub_id]
+        lock_id = self.scene.cloud.lock_id(self.scene.lock.name)
+        plan.lists = {self.scene.lock.name: offline_list(lock_id, *grants)}
+        self.scene.publish()
+        self.learn()
 
     def revoke(self, tag: bytes) -> None:
         """Take all rights from a tag."""
@@ -69,11 +88,8 @@ class Site:
     def learn(self) -> None:
         """Note what the hub has told by now."""
         cloud, hub_id = self.scene.cloud, self.scene.hub.identity.hub_id
-        wanted = sections.build(
-            SectionKind.OFFLINE_LIST, (cloud.plans[hub_id].lists[self.scene.lock.name],)
-        ).data
-        if wanted not in self.lists:
-            self.lists.append(wanted)
+        if self.wanted not in self.lists:
+            self.lists.append(self.wanted)
         heard = cloud.confirmed.get(hub_id, 0) >= self.revision
         if self.revoked_s is not None and heard and self.hub_confirmed_s is None:
             self.hub_confirmed_s = self.now_s
@@ -130,14 +146,10 @@ def _instant(seconds: int | None) -> datetime | None:
 
 def site(*grants: OfflineGrant) -> Site:
     """Return a site whose lock holds these grants."""
-    made = scene()
-    plan = made.cloud.plans[made.hub.identity.hub_id]
-    plan.lists = {made.lock.name: offline_list(made.cloud.lock_id(made.lock.name), *grants)}
-    made.renew(ends_at_s=ENDS_S, grace_s=GRACE_S)
-    made.publish()
-    found = Site(made)
-    found.learn()
-    return found
+    made = Site(scene())
+    made.scene.renew(ends_at_s=ENDS_S, grace_s=GRACE_S)
+    made.grant(*grants)
+    return made
 
 
 def granted(made: Scene, tag: bytes, ends_at_s: int | None = None) -> OfflineGrant:
@@ -304,6 +316,29 @@ def play(made: Site, step: str) -> None:
         case _:
             pass
     world.run(60)
+
+
+@pytest.mark.invariant("A1")
+def test_a_list_that_a_lock_got_unheard_is_not_taken_for_another() -> None:
+    """Ann is listed, the lock takes it and cannot say so; when she is off it again, it is unsure.
+
+    The list that is wanted then is the one that the lock confirmed last.
+    """
+    made = site()
+    lock, hub = made.scene.lock, made.scene.hub
+    lock.has_radio = False
+    hub.frames.clear()
+    made.grant(granted(made.scene, ANN))
+    made.scene.replay(lock, hub.frames)  # it hears, and is not heard
+    made.grant()
+
+    assert not made.scene.cloud.statuses[hub.identity.hub_id].locks[0].list_hash
+    assert made.opens_at(ANN, from_seconds(made.now_s + 60))
+    lock.has_radio = True
+    made.scene.world.run(60)
+    assert made.holds_what_is_wanted
+    lock.has_radio = False
+    assert not made.tap(ANN)
 
 
 LISTED = frozenset({from_seconds(NOON + DAY)})
