@@ -82,6 +82,7 @@ from controller.subscriptions.entitlement import Entitlement
 from controller.subscriptions.repository import begin
 from controller.sync.service import Sync
 from controller.threads import PoolThreads
+from controller.web.api import Api
 from controller.web.application import build
 from controller.web.idempotency import AnswerBook
 from controller.web.operation import Surroundings
@@ -455,6 +456,42 @@ async def make_sites(db: Database, *, users: int, kind: Kind) -> None:
                 await tx.execute(insert(site_roles).values(**given))
 
 
+def _apis(made: Services) -> list[Api]:
+    """Return the routes of people, hardware and access."""
+    own = Own(entitlement=made.entitlement, orders=made.orders)
+    return [
+        SheetApi(made.importing, PoolThreads()),
+        PeopleApi(made.people),
+        CredentialsApi(
+            credentials=made.credentials, pins=made.pins, digital_keys=made.digital_keys
+        ),
+        HardwareApi(
+            hubs=made.hubs,
+            entitlement=made.entitlement,
+            addresses=ADDRESSES,
+        ),
+        LocksApi(made.locks, made.releases),
+        RepeatersApi(made.repeaters),
+        OrdersApi(made.orders),
+        EnrolmentsApi(made.enrolments),
+        OwnApi(
+            own,
+            credentials=made.credentials,
+            pins=made.pins,
+            digital_keys=made.digital_keys,
+        ),
+        SchedulesApi(made.schedules),
+        AccessApi(made.groups, made.members),
+        LockersApi(made.lockers),
+        PodsApi(made.pods),
+        OwnGuestsApi(OwnGuests(own=own, people=made.people, pods=made.pods)),
+        RightsApi(made.entitlement),
+        OfflineApi(made.offline),
+        RevocationsApi(Revocations(offline_grace=GRACE)),
+        HolidaysApi(made.holidays),
+    ]
+
+
 @asynccontextmanager
 async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> AsyncIterator[Ground]:
     """Serve both sites on a free port of this machine."""
@@ -462,39 +499,8 @@ async def served(db: Database, *, users: int = 25, kind: Kind = Kind.PAID) -> As
     calendar, link, bus = HandCalendar(), HandClock(), ProcessBus()
     made = services(link, bus)
     randomness = SystemRandomness()
-    own = Own(entitlement=made.entitlement, orders=made.orders)
     application = build(
-        [
-            SheetApi(made.importing, PoolThreads()),
-            PeopleApi(made.people),
-            CredentialsApi(
-                credentials=made.credentials, pins=made.pins, digital_keys=made.digital_keys
-            ),
-            HardwareApi(
-                hubs=made.hubs,
-                entitlement=made.entitlement,
-                addresses=ADDRESSES,
-            ),
-            LocksApi(made.locks, made.releases),
-            RepeatersApi(made.repeaters),
-            OrdersApi(made.orders),
-            EnrolmentsApi(made.enrolments),
-            OwnApi(
-                own,
-                credentials=made.credentials,
-                pins=made.pins,
-                digital_keys=made.digital_keys,
-            ),
-            SchedulesApi(made.schedules),
-            AccessApi(made.groups, made.members),
-            LockersApi(made.lockers),
-            PodsApi(made.pods),
-            OwnGuestsApi(OwnGuests(own=own, people=made.people, pods=made.pods)),
-            RightsApi(made.entitlement),
-            OfflineApi(made.offline),
-            RevocationsApi(Revocations(offline_grace=GRACE)),
-            HolidaysApi(made.holidays),
-        ],
+        _apis(made),
         Surroundings(
             db=db,
             calendar=calendar,
