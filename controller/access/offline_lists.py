@@ -96,27 +96,11 @@ async def list_of_lock(
     lock = await hardware.lock(tx, site_id, lock_id)
     rules, there = await _rules_at(tx, site_id, lock_id)
     wanted = rules.list_of(there)
-    some: list[ColumnElement[bool]] = [_could_be_listed(there)]
+    conditions: list[ColumnElement[bool]] = [_could_be_listed(there)]
     if listed is not None:
         named = credentials.c.id.in_(wanted.credential_ids)
-        some.append(named if listed else ~named)
-    if after_id is not None:
-        some.append(credentials.c.id > after_id)
-    page = (
-        await tx.execute(
-            select(credentials, people.c.name.label("person_name"))
-            .join(
-                people,
-                and_(
-                    people.c.site_id == credentials.c.site_id,
-                    people.c.id == credentials.c.person_id,
-                ),
-            )
-            .where(credentials.c.site_id == site_id, *some)
-            .order_by(credentials.c.id)
-            .limit(limit)
-        )
-    ).all()
+        conditions.append(named if listed else ~named)
+    page = await _page(tx, site_id, conditions, after_id=after_id, limit=limit)
     rules, _ = await _rules_at(tx, site_id, lock_id, page)
     told = _told(lock, (await held_lists(tx, site_id, [lock_id])).get(lock_id, []))
     return ListExplained(
@@ -135,6 +119,28 @@ async def list_of_lock(
             for row in page
         ),
     )
+
+
+async def _page(
+    tx: ReadSession,
+    site_id: SiteId,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    after_id: str | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return some credentials with their holders' names, by id."""
+    holder = and_(people.c.site_id == credentials.c.site_id, people.c.id == credentials.c.person_id)
+    some = (
+        select(credentials, people.c.name.label("person_name"))
+        .join(people, holder)
+        .where(credentials.c.site_id == site_id, *conditions)
+        .order_by(credentials.c.id)
+        .limit(limit)
+    )
+    if after_id is not None:
+        some = some.where(credentials.c.id > after_id)
+    return (await tx.execute(some)).all()
 
 
 async def locks_of_credential(
@@ -161,7 +167,8 @@ async def locks_of_credential(
     row = (await tx.execute(one)).one()
     lock_ids = [lock.id for lock in found]
     state = await state_of_locks(tx, site_id, lock_ids)
-    wanted = {lock.id: OfflineRules(state).list_of(lock) for lock in state.locks}
+    rules = OfflineRules(state)
+    wanted = {lock.id: rules.list_of(lock) for lock in state.locks}
     state = await state_of_locks(tx, site_id, lock_ids, and_also=[row])
     rules, there = OfflineRules(state), {lock.id: lock for lock in state.locks}
     lists = await held_lists(tx, site_id, lock_ids)

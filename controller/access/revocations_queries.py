@@ -55,44 +55,28 @@ async def page(
     limit: int,
 ) -> list[Row[Any]]:
     """Return revocations with what is still known of credential and person, newest first."""
-    some = select(revocations, credentials.c.label, people.c.name.label("person_name")).where(
-        revocations.c.site_id == site_id
-    )
+    some = select(revocations, credentials.c.label, people.c.name.label("person_name"))
+    some = some.where(revocations.c.site_id == site_id)
     if credential_id is not None:
         some = some.where(revocations.c.credential_id == credential_id)
     if unconfirmed:
-        some = some.where(
-            select(revocation_locks.c.lock_id)
-            .where(
-                revocation_locks.c.site_id == site_id,
-                revocation_locks.c.number == revocations.c.number,
-                revocation_locks.c.confirmed_at.is_(None),
-            )
-            .exists()
+        waiting = select(revocation_locks.c.lock_id).where(
+            revocation_locks.c.site_id == site_id,
+            revocation_locks.c.number == revocations.c.number,
+            revocation_locks.c.confirmed_at.is_(None),
         )
+        some = some.where(waiting.exists())
     if after is not None:
-        number, credential = after
-        some = some.where(
-            or_(
-                revocations.c.number < number,
-                and_(revocations.c.number == number, revocations.c.credential_id > credential),
-            )
-        )
+        same, later = revocations.c.number == after[0], revocations.c.credential_id > after[1]
+        some = some.where(or_(revocations.c.number < after[0], and_(same, later)))
+    known = and_(
+        credentials.c.site_id == revocations.c.site_id,
+        credentials.c.id == revocations.c.credential_id,
+    )
+    holder = and_(people.c.site_id == revocations.c.site_id, people.c.id == revocations.c.person_id)
     rows = await tx.execute(
-        some.outerjoin(
-            credentials,
-            and_(
-                credentials.c.site_id == revocations.c.site_id,
-                credentials.c.id == revocations.c.credential_id,
-            ),
-        )
-        .outerjoin(
-            people,
-            and_(
-                people.c.site_id == revocations.c.site_id,
-                people.c.id == revocations.c.person_id,
-            ),
-        )
+        some.outerjoin(credentials, known)
+        .outerjoin(people, holder)
         .order_by(revocations.c.number.desc(), revocations.c.credential_id)
         .limit(limit)
     )
@@ -281,8 +265,9 @@ def _document_until(revoked: Row[Any], known: Row[Any] | None) -> datetime | Non
     if known is not None and known.blocked_at is None and known.subscribed_at is not None:
         return None
     issued = (revoked.document_issued_at, known.document_issued_at if known else None)
-    newest = max((instant for instant in issued if instant is not None), default=None)
-    return revoked.revoked_at if newest is None else newest + DOCUMENT_LIFE
+    at: datetime = revoked.revoked_at
+    newest: datetime | None = max((one for one in issued if one is not None), default=None)
+    return at if newest is None else newest + DOCUMENT_LIFE
 
 
 def _ends_by_list(

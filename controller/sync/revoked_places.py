@@ -5,10 +5,11 @@ What may happen at a lock that has not heard of it is told by ``controller.domai
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Insert,
     Select,
     and_,
     case,
@@ -28,6 +29,18 @@ from controller.db.types import UtcDateTime
 from controller.domain.ids import HubId, SiteId
 from controller.sync.changes import in_batches
 
+_NOTED: Final = (
+    "site_id",
+    "number",
+    "digest",
+    "credential_id",
+    "person_id",
+    "kind",
+    "revoked_at",
+    "ends_at",
+    "document_issued_at",
+)
+
 
 async def note(
     tx: Session, site_id: SiteId, held: Select[Any], lock_ids: Collection[str], *, now: datetime
@@ -42,55 +55,14 @@ async def note(
         now: The instant.
     """
     last = select(func.max(revocations.c.number)).where(revocations.c.site_id == site_id)
-    number = ((await tx.execute(last)).scalar() or 0) + 1
-    these = held.subquery()
-    ends = (credentials.c.ends_at, people.c.expires_at)
-    await tx.execute(
-        insert(revocations).from_select(
-            [
-                "site_id",
-                "number",
-                "digest",
-                "credential_id",
-                "person_id",
-                "kind",
-                "revoked_at",
-                "ends_at",
-                "document_issued_at",
-            ],
-            select(
-                credentials.c.site_id,
-                literal(number, BigInteger),
-                credentials.c.digest,
-                credentials.c.id,
-                credentials.c.person_id,
-                credentials.c.kind,
-                literal(now, UtcDateTime),
-                _earlier(*ends),
-                credentials.c.document_issued_at,
-            )
-            .join(
-                people,
-                and_(
-                    people.c.site_id == credentials.c.site_id,
-                    people.c.id == credentials.c.person_id,
-                ),
-            )
-            .where(
-                credentials.c.site_id == site_id,
-                credentials.c.digest.in_(select(these.c.digest)),
-            ),
-        )
-    )
+    number = literal(((await tx.execute(last)).scalar() or 0) + 1, BigInteger)
+    await tx.execute(_credentials(site_id, number, held, now=now))
     for some in in_batches(lock_ids):
-        await tx.execute(
-            insert(revocation_locks).from_select(
-                ["site_id", "number", "lock_id", "hub_id"],
-                select(
-                    locks.c.site_id, literal(number, BigInteger), locks.c.id, locks.c.hub_id
-                ).where(locks.c.site_id == site_id, locks.c.id.in_(some)),
-            )
+        places = select(locks.c.site_id, number, locks.c.id, locks.c.hub_id).where(
+            locks.c.site_id == site_id, locks.c.id.in_(some)
         )
+        columns = ["site_id", "number", "lock_id", "hub_id"]
+        await tx.execute(insert(revocation_locks).from_select(columns, places))
 
 
 async def note_revisions(tx: Session, site_id: SiteId) -> None:
@@ -123,30 +95,64 @@ async def mark_off(tx: Session, reports: Sequence[tuple[SiteId, HubId]], *, now:
         reports: Which hubs of which sites have said something.
         now: The calendar's instant.
     """
+    hub_ids = {hub_id for _, hub_id in reports}
     here = and_(
         revocation_locks.c.site_id.in_({site_id for site_id, _ in reports}),
         revocation_locks.c.confirmed_at.is_(None),
     )
-    hub_ids = {hub_id for _, hub_id in reports}
-    of_hub = and_(
-        hubs.c.site_id == revocation_locks.c.site_id, hubs.c.id == revocation_locks.c.hub_id
-    )
     knows = select(hubs.c.id).where(
-        of_hub, hubs.c.revision_confirmed >= revocation_locks.c.revision
+        hubs.c.site_id == revocation_locks.c.site_id,
+        hubs.c.id == revocation_locks.c.hub_id,
+        hubs.c.revision_confirmed >= revocation_locks.c.revision,
+    )
+    heard = and_(
+        here,
+        revocation_locks.c.hub_id.in_(hub_ids),
+        revocation_locks.c.hub_confirmed_at.is_(None),
     )
     await tx.execute(
-        update(revocation_locks)
-        .where(
-            here,
-            revocation_locks.c.hub_id.in_(hub_ids),
-            revocation_locks.c.hub_confirmed_at.is_(None),
-            knows.exists(),
-        )
-        .values(hub_confirmed_at=now)
+        update(revocation_locks).where(heard, knows.exists()).values(hub_confirmed_at=now)
     )
-    holds = (
+    first = func.coalesce(revocation_locks.c.hub_confirmed_at, literal(now, UtcDateTime))
+    await tx.execute(
+        update(revocation_locks)
+        .where(here, _holds_newest(hub_ids).exists())
+        .values(confirmed_at=now, hub_confirmed_at=first)
+    )
+
+
+def _credentials(site_id: SiteId, number: Any, held: Select[Any], *, now: datetime) -> Insert:
+    """Return what notes the credentials of a revocation as they are before it."""
+    these = held.subquery()
+    noted = {
+        "site_id": credentials.c.site_id,
+        "number": number,
+        "digest": credentials.c.digest,
+        "credential_id": credentials.c.id,
+        "person_id": credentials.c.person_id,
+        "kind": credentials.c.kind,
+        "revoked_at": literal(now, UtcDateTime),
+        "ends_at": _earlier(credentials.c.ends_at, people.c.expires_at),
+        "document_issued_at": credentials.c.document_issued_at,
+    }
+    holder = and_(people.c.site_id == credentials.c.site_id, people.c.id == credentials.c.person_id)
+    before = (
+        select(*noted.values())
+        .join_from(credentials, people, holder)
+        .where(
+            credentials.c.site_id == site_id,
+            credentials.c.digest.in_(select(these.c.digest)),
+        )
+    )
+    return insert(revocations).from_select(list(noted), before)
+
+
+def _holds_newest(hub_ids: Collection[HubId]) -> Select[Any]:
+    """Select the lock of a row of ``revocation_locks`` if it is known to hold the newest list."""
+    serves = and_(hubs.c.site_id == locks.c.site_id, hubs.c.id == locks.c.hub_id)
+    return (
         select(locks.c.id)
-        .join(hubs, and_(hubs.c.site_id == locks.c.site_id, hubs.c.id == locks.c.hub_id))
+        .join(hubs, serves)
         .where(
             locks.c.site_id == revocation_locks.c.site_id,
             locks.c.id == revocation_locks.c.lock_id,
@@ -156,16 +162,6 @@ async def mark_off(tx: Session, reports: Sequence[tuple[SiteId, HubId]], *, now:
             or_(
                 locks.c.hub_id != revocation_locks.c.hub_id,  # it has moved to a hub that knows
                 revocation_locks.c.hub_confirmed_at.is_not(None),
-            ),
-        )
-    )
-    await tx.execute(
-        update(revocation_locks)
-        .where(here, holds.exists())
-        .values(
-            confirmed_at=now,
-            hub_confirmed_at=func.coalesce(
-                revocation_locks.c.hub_confirmed_at, literal(now, UtcDateTime)
             ),
         )
     )
