@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import decision, entries, expiry, redeems
+from bench import decision, entries, expiry, redeems, sync
 from bench.report import Line, machine, table
 
 
@@ -50,6 +50,15 @@ async def test_decision(tmp_path: Path) -> None:
     assert [line.unit for line in lines] == ["ms"] * 9
     assert [line.bar for line in lines].count(5.0) == 2
     assert shares(lines) == [True]
+
+
+async def test_sync(tmp_path: Path) -> None:
+    """Fifty hubs are told of edits, beside everything anew."""
+    lines = await sync.measure(tmp_path, sync.Size(people=(40, 300), edits=2))
+
+    assert [line.unit for line in lines] == ["ms"] * 8
+    assert [line.bar for line in lines].count(1_000.0) == 6
+    assert shares(lines) == [True] * 6
 
 
 @pytest.mark.parametrize(
