@@ -171,9 +171,7 @@ async def running(world: World) -> AsyncIterator[World]:
     """A world whose timers run on a calendar an hour a second, an hour before a site's end."""
     calendar = await fast_calendar(NOON + WEEK - timedelta(hours=1), 3600)
     answers = AnswerBook(world.db, key=bytes(32), randomness=SystemRandomness(), link=world.link)
-    loop = Timers(
-        world.db, calendar, due=world.due, sync=world.sync, answers=answers, others={}
-    )
+    loop = Timers(world.db, calendar, due=world.due, sync=world.sync, answers=answers, others={})
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(loop.run())
         yield world
