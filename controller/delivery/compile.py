@@ -31,7 +31,7 @@ from gateway.protocol import cbor, sections, wire
 from gateway.protocol.messages import ROOTS_MAX, Root, SectionKind
 from gateway.protocol.sections import Section
 
-LEAF_BYTES: Final = 200  # about what an item takes beside its data
+PLACE_BYTES: Final = 16  # about what a leaf's place in a bucket takes
 
 _NOWHERE: Final[frozenset[LockId]] = frozenset()
 _NO_GROUPS: Final[frozenset[GroupId]] = frozenset()
@@ -88,9 +88,9 @@ class HubState:
 
     @property
     def size(self) -> int:
-        """Return about how many bytes of memory it takes if it shares nothing."""
-        tries = sum(trie.size + trie.count * LEAF_BYTES for trie in self.tries.values())
-        return tries + sum(len(each.data) for each in self.lists.values())
+        """Return about how many bytes of memory it takes beside the leaves that hubs share."""
+        places = sum(trie.count for trie in self.tries.values()) * PLACE_BYTES
+        return places + sum(len(each.data) for each in self.lists.values())
 
     @property
     def followed(self) -> set[ScheduleId]:

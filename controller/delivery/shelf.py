@@ -4,11 +4,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
 
+from controller.delivery.buckets import bytes_in_use
 from controller.delivery.compile import HubState
 from controller.delivery.items import HubIdentity
 from controller.delivery.repository import Wanted
 
-BYTES_MAX: Final = 512 * 1024 * 1024  # if hubs shared nothing: 50 with 30,000 people each
+BYTES_MAX: Final = 256 * 1024 * 1024  # 50 hubs with 10,000 people each that share nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Held:
 class Shelf:
     """The newest compiled state of each hub, up to a weight; the longest unused one goes first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, bytes_max: int = BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._bytes = 0
 
@@ -49,7 +51,7 @@ class Shelf:
             state=state, revision=wanted.revision_wanted, number=number
         )
         self._bytes += state.size
-        while self._bytes > BYTES_MAX and len(self._held) > 1:
+        while self._bytes + bytes_in_use() > self._bytes_max and len(self._held) > 1:
             _, oldest = self._held.popitem(last=False)
             self._bytes -= oldest.state.size
 
