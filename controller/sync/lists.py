@@ -18,7 +18,7 @@ from controller.db.tables.hardware import hubs, locks, offline_lists
 from controller.domain.ids import HubId, LockId, SiteId
 from controller.sync.changes import in_batches
 
-KEPT_MAX: Final = 8  # of a lock, besides the one that it has confirmed
+KEPT_MAX: Final = 8  # of a lock, besides the one that it is to hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
