@@ -55,7 +55,7 @@ EXPIRE: Final = """
 UPDATE subscriptions SET expired = 1, reminder_at = NULL, version = version + 1 WHERE site_id = ?
 """
 ENTRY: Final = """
-INSERT INTO entries VALUES (?, ?, 1, ?, ?, 1, NULL, ?, 1, ?, ?, ?, ?, ?, NULL, NULL)
+INSERT INTO entries VALUES (?, ?, 1, ?, ?, 1, NULL, ?, 1, ?, ?, ?, ?, ?, NULL, NULL, 1)
 ON CONFLICT DO NOTHING
 """
 
