@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, select, text
 
 from controller.db.engine import Database
 from controller.db.tables.access import access_groups, group_locks, group_people
@@ -68,6 +68,8 @@ async def town(database: Database) -> AsyncIterator[Town]:
             for at in range(0, len(rows), 1_000):
                 async with database.write() as tx:
                     await tx.execute(insert(table), rows[at : at + 1_000])
+        async with database.write() as tx:
+            await tx.execute(text("ANALYZE"))  # as a database does by itself, in its own time
         threads = PoolThreads()
         delivery = Delivery(
             database, keys=KEYS, calendar=ground.calendar, threads=threads, offline_grace=GRACE

@@ -108,16 +108,21 @@ async def test_a_name_reaches_no_hub(ground: Ground) -> None:
 
 
 async def test_a_stay_reaches_the_hubs(ground: Ground) -> None:
-    """Who is subscribed, and until when, asks for a revision of every hub of the site."""
-    one, two = await ground.hub(), await ground.hub()
+    """Until when somebody stays asks for a revision of the hubs whose locks she may open."""
+    one, two, other = [await ground.hub() for _ in range(3)]
     added = await ground.person()
+    await ground.group(people=(added,), locks=tuple([await ground.lock(hub) for hub in (one, two)]))
     before = await ground.revisions()
 
     body = {"expires_at": "2026-06-01T00:00:00Z"}
     await ground.call("PATCH", f"{PEOPLE}/{added['id']}", body, if_match=1)
 
     after = await ground.revisions()
-    assert {hub: after[hub] - before[hub] for hub in after} == {one["id"]: 1, two["id"]: 1}
+    assert {hub: after[hub] - before[hub] for hub in after} == {
+        one["id"]: 1,
+        two["id"]: 1,
+        other["id"]: 0,
+    }
 
 
 async def test_a_deleted_person_leaves_nothing_that_opens(ground: Ground) -> None:
